@@ -1,0 +1,1 @@
+"""The domain kernel: what every part of the product agrees on."""

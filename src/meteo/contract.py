@@ -1,0 +1,220 @@
+"""HTTP bodies shared by gateway, model API and console; every limit and unit comes from `meteo.observation`."""
+
+import datetime as dt
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator, model_validator
+
+from meteo.errors import InvalidInput
+from meteo.observation import (
+    COMPASS,
+    FIELDS,
+    NAMES,
+    RAIN_THRESHOLD_MM,
+    Floats,
+    Observations,
+    compass_name,
+    compass_sector,
+)
+from meteo.observation import Field as Quantity
+
+
+class Body(BaseModel):
+    """Requests are strict: no unknown field, no text for a number, no NaN or infinity."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+
+
+class _ObservationRules(Body):
+    @field_validator("max_temp", check_fields=False)
+    @classmethod
+    def _minimum_below_maximum(cls, value: float | None, info: ValidationInfo) -> float | None:
+        minimum = info.data.get("min_temp")
+        if value is not None and minimum is not None and minimum > value:
+            raise ValueError(f"must not be below min_temp, which is {minimum:g}")
+        return value
+
+    @field_validator("rain_today", check_fields=False)
+    @classmethod
+    def _rain_agrees(cls, value: bool | None, info: ValidationInfo) -> bool | None:
+        rainfall = info.data.get("rainfall")
+        if value is not None and rainfall is not None and value != (rainfall > RAIN_THRESHOLD_MM):
+            raise ValueError(
+                f"contradicts rainfall, which is {rainfall:g} mm: rain_today means more than {RAIN_THRESHOLD_MM:g} mm"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> "_ObservationRules":
+        if all(value is None for value in self.__dict__.values()):
+            raise ValueError("needs at least one known field")
+        return self
+
+
+def _annotation(quantity: Quantity) -> Any:
+    about = f"{quantity.label}{f', {quantity.unit}' if quantity.unit else ''}"
+    if quantity.compass:
+        return Annotated[Literal[COMPASS] | None, Field(description=about)]
+    return Annotated[
+        float | None,
+        Field(ge=quantity.low, le=quantity.high, description=about, json_schema_extra={"unit": quantity.unit}),
+    ]
+
+
+ObservationBody: Any = create_model(
+    "Observation",
+    __base__=_ObservationRules,
+    __doc__="What was observed at a station on one day; every field may be left out, at least one is needed.",
+    **{quantity.name: (_annotation(quantity), None) for quantity in FIELDS},
+    rain_today=(Annotated[bool | None, Field(description="More than 1.0 mm in the 24 h to 9am")], None),
+)  # type: ignore[call-overload]
+
+
+class PredictRequest(Body):
+    station: str = Field(max_length=64, examples=["Sydney"])
+    date: dt.date = Field(
+        description="The day observed, on the station's calendar; the forecast begins at 9am that day"
+    )
+    observation: ObservationBody
+    model: str | None = Field(None, max_length=64, description="A published version; default the champion")
+    explain: bool = False
+
+
+class Period(BaseModel):
+    """What the probability covers, on the station's clock: 9am to 9am."""
+
+    start: dt.datetime
+    end: dt.datetime
+
+
+class ModelName(BaseModel):
+    name: str
+    version: str
+
+
+class Contribution(BaseModel):
+    """How much one feature moved the log-odds."""
+
+    feature: str
+    value: float | None
+    effect: float
+
+
+class Prediction(BaseModel):
+    model_config = ConfigDict(protected_namespaces=())
+
+    prediction_id: str
+    station: str
+    date: dt.date
+    period: Period
+    probability: float = Field(ge=0, le=1, description="Chance of more than 1.0 mm of rain in the period")
+    rain_tomorrow: bool = Field(description="Whether the probability reaches the threshold")
+    threshold: float
+    model: ModelName
+    missing: list[str] = Field(description="Observation fields that were not given")
+    neighbours_used: int
+    request_id: str
+    simulated: bool = Field(description="Whether the model learnt from simulated (demo) observations")
+    contributions: list[Contribution] | None = None
+    base: float | None = None
+    margin: float | None = None
+
+
+class StationBody(BaseModel):
+    name: str
+    state: str
+    latitude: float
+    longitude: float
+    elevation_m: float
+    timezone: str
+    latest: dt.date | None = Field(description="Newest day with observations")
+
+
+class DayBody(BaseModel):
+    """One stored day; fields that were not observed are null."""
+
+    date: dt.date
+    observation: dict[str, float | str | None]
+
+
+class IngestionRequest(Body):
+    """What to ingest; by default the configured source's current and previous month, at all stations."""
+
+    start: dt.date | None = None
+    end: dt.date | None = None
+    stations: list[str] | None = Field(None, max_length=49)
+    source: Literal["bom", "file", "demo"] | None = None
+
+    @field_validator("end")
+    @classmethod
+    def _ordered(cls, value: dt.date | None, info: ValidationInfo) -> dt.date | None:
+        start = info.data.get("start")
+        if value is not None and start is not None and value < start:
+            raise ValueError(f"must not be before start, {start}")
+        return value
+
+
+class TrainingRequest(Body):
+    """What to train; by default the configured kind and parameters."""
+
+    model: Literal["xgboost", "logistic", "random_forest"] | None = None
+    params: dict[str, float | int | str] | None = Field(None, max_length=20)
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details; `errors` names the offending fields of a 422."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    instance: str
+    request_id: str
+    errors: list[dict[str, str]] | None = None
+
+
+def observations_of(request: PredictRequest) -> tuple[Observations, Floats | None]:
+    """The request as one row of the schema, and what it says of rain today where it gives no amount, (1,)."""
+    given: Any = request.observation
+    values = np.full((1, len(FIELDS)), np.nan)
+    for column, quantity in enumerate(FIELDS):
+        value = getattr(given, quantity.name)
+        if value is not None:
+            values[0, column] = compass_sector(value) if quantity.compass else value
+    row = Observations(np.array([request.station]), np.array([request.date], "datetime64[D]"), values)
+    if given.rain_today is None:
+        return row, None
+    return row, np.array([float(given.rain_today)])
+
+
+def day_bodies(observations: Observations) -> list[DayBody]:
+    """Stored rows as bodies, in their order."""
+    bodies = []
+    for day, row in zip(observations.day.tolist(), observations.values.tolist(), strict=True):
+        fields: dict[str, float | str | None] = {}
+        for quantity, value in zip(FIELDS, row, strict=True):
+            known = value == value
+            fields[quantity.name] = (compass_name(value) if quantity.compass else value) if known else None
+        bodies.append(DayBody(date=day, observation=fields))
+    return bodies
+
+
+def field_errors(errors: list[Any]) -> list[tuple[str, str]]:
+    """Pydantic's errors as (field, message) pairs, without the input, which may be secret or unprintable."""
+    return [
+        (".".join(str(part) for part in error["loc"]) or "body", error["msg"].removeprefix("Value error, "))
+        for error in errors
+    ]
+
+
+def missing_fields(row: Observations) -> list[str]:
+    """Names of the fields a single row leaves out."""
+    return [name for name, value in zip(NAMES, row.values[0], strict=True) if np.isnan(value)]
+
+
+def check_day(day: dt.date, today: dt.date) -> None:
+    """A forecast is made from a day that has come, at the station; InvalidInput names the field otherwise."""
+    if day > today:
+        message = f"{day} has not come yet at the station, where it is {today}"
+        raise InvalidInput(f"date: {message}", [("date", message)])

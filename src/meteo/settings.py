@@ -1,0 +1,177 @@
+"""Settings of the whole product: `config/config.yaml`, overridden by environment variables `METEO_SECTION__KEY`.
+
+Unknown keys are refused. Secrets come from the environment (or a folder of files, `METEO_SECRETS`) only. Only
+`app.py`, `job.py` and `__main__.py` modules read settings; everything else receives what it needs.
+"""
+
+import os
+from datetime import date
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+
+SourceName = Literal["bom", "file", "demo"]
+ModelKind = Literal["xgboost", "logistic", "random_forest"]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class Store(Section):
+    """SQLAlchemy addresses; empty means SQLite files under `home`."""
+
+    observations_url: str = ""
+    predictions_url: str = ""
+    gateway_url: str = ""
+
+
+class Ingest(Section):
+    source: SourceName = "demo"
+    paths: tuple[Path, ...] = ()
+    bom_url: str = "https://www.bom.gov.au"
+    demo_url: str = "http://127.0.0.1:8009"
+    user_agent: str = "Mozilla/5.0 (X11; Linux x86_64) rain-tomorrow/0.1"
+    pause_seconds: float = Field(1.0, ge=0)
+    timeout_seconds: float = Field(30.0, gt=0)
+    months: int = Field(2, ge=1, le=14, description="months to read when no range is asked for: this one and before")
+
+
+class Preprocessing(Section):
+    """Rows from `test_start` on are held out; `None` holds out the last `test_share` of the days."""
+
+    validation_start: date | None = None
+    test_start: date | None = None
+    validation_share: float = Field(0.15, gt=0, lt=0.5)
+    test_share: float = Field(0.15, gt=0, lt=0.5)
+    remote: str = Field("", description="DVC remote; empty: a folder under home")
+
+
+class Train(Section):
+    kind: ModelKind = "xgboost"
+    params: dict[str, float | int | str] = {}
+    seed: int = 20070101
+    masked_share: float = Field(0.5, ge=0, le=2, description="rows repeated with fields masked, per training row")
+    minimum_rows: int = 2000
+    ece_limit: float = 0.03
+    brier_margin: float = Field(0.0005, description="how much worse a challenger's Brier score may be")
+    experiment: str = "training"
+    model_name: str = "rain-tomorrow"
+
+
+class Monitoring(Section):
+    minimum_outcomes: int = 200
+    experiment: str = "monitoring"
+
+
+class Service(Section):
+    host: str = "127.0.0.1"
+    port: int
+    url: str = Field("", description="where others reach it; empty: http://host:port")
+
+    @property
+    def address(self) -> str:
+        return self.url or f"http://{self.host}:{self.port}"
+
+
+class ApiModel(Service):
+    port: int = 8000
+    poll_seconds: float = 15.0
+
+
+class Gateway(Service):
+    port: int = 8001
+    registration: Literal["open", "closed"] = "closed"
+    access_minutes: int = 15
+    refresh_days: int = 7
+    jwt_secret: SecretStr = SecretStr("")
+    body_limit_bytes: int = 10_000_000
+
+
+class Console(Service):
+    port: int = 8002
+    idle_minutes: int = 60
+
+
+class Airflow(Service):
+    port: int = 8080
+    username: str = "gateway"
+    password: SecretStr = SecretStr("")
+
+
+class Mlflow(Service):
+    port: int = 8100
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix="METEO_", env_nested_delimiter="__", extra="forbid", frozen=True, secrets_dir=None
+    )
+
+    home: Path = Path("data")
+    environment: Literal["development", "production"] = "development"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    service_secret: SecretStr = SecretStr("")
+    store: Store = Store()
+    ingest: Ingest = Ingest()
+    preprocessing: Preprocessing = Preprocessing()
+    train: Train = Train()
+    monitoring: Monitoring = Monitoring()
+    api_model: ApiModel = ApiModel()
+    gateway: Gateway = Gateway()
+    console: Console = Console()
+    airflow: Airflow = Airflow()
+    mlflow: Mlflow = Mlflow()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        sources = [init_settings, env_settings]
+        if path := config_file():
+            sources.append(YamlConfigSettingsSource(settings_cls, path))
+        return tuple(sources)
+
+    @model_validator(mode="after")
+    def _absolute_home(self) -> Self:
+        object.__setattr__(self, "home", self.home.expanduser().resolve())
+        return self
+
+    @property
+    def observations_url(self) -> str:
+        return self.store.observations_url or self._sqlite("observations.db")
+
+    @property
+    def predictions_url(self) -> str:
+        return self.store.predictions_url or self._sqlite("predictions.db")
+
+    @property
+    def gateway_url(self) -> str:
+        return self.store.gateway_url or self._sqlite("gateway.db")
+
+    def _sqlite(self, name: str) -> str:
+        return f"sqlite:///{self.home / name}"
+
+    def secret(self, value: SecretStr, variable: str) -> str:
+        """The secret's text; ValueError names the variable (never the value) when it is missing or too short."""
+        if len(value.get_secret_value()) < 32:
+            raise ValueError(f"{variable} must be set to a random string of at least 32 characters")
+        return value.get_secret_value()
+
+
+def config_file() -> Path | None:
+    """`METEO_CONFIG` if set (it must exist), else `config/config.yaml` below the current folder, else none."""
+    if named := os.environ.get("METEO_CONFIG"):
+        path = Path(named)
+        if not path.is_file():
+            raise FileNotFoundError(f"METEO_CONFIG names {named}, which is not a file")
+        return path
+    path = Path("config/config.yaml")
+    return path if path.is_file() else None

@@ -1,0 +1,156 @@
+"""What every HTTP service does alike: request ids, problem+json, request metrics, health."""
+
+import re
+import time
+import uuid
+from collections.abc import Callable
+from http import HTTPStatus
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from meteo.contract import Problem, field_errors
+from meteo.errors import InvalidInput, MeteoError, NotAuthenticated, Unavailable
+from meteo.logs import logger
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+PROBLEM_JSON = "application/problem+json"
+
+
+class RequestContext:
+    """Pure ASGI middleware: gives each request an id, logs and measures it, answers X-Request-ID."""
+
+    def __init__(self, app: ASGIApp, metrics: "HttpMetrics") -> None:
+        self.app = app
+        self.metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"").decode("latin-1")
+        request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        started, status = time.perf_counter(), 500
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, answer)
+        finally:
+            seconds = time.perf_counter() - started
+            route = getattr(scope.get("route"), "path", "unmatched")
+            self.metrics.observe(scope["method"], route, status, seconds)
+            if not route.startswith(("/health", "/metrics")):
+                logger().info("request", method=scope["method"], route=route, status=status,
+                              ms=round(seconds * 1000, 2))  # fmt: skip
+
+
+class HttpMetrics:
+    """Rate, errors and duration by route."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self._requests = Counter("http_requests", "Requests answered", ["method", "route", "status"], registry=registry)
+        self._seconds = Histogram(
+            "http_request_duration_seconds", "Time to answer", ["method", "route"], registry=registry,
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+        )  # fmt: skip
+
+    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
+        self._requests.labels(method, route, status).inc()
+        self._seconds.labels(method, route).observe(seconds)
+
+
+def request_id(request: Request) -> str:
+    """The id of this request, given or made."""
+    found: str = request.state.request_id
+    return found
+
+
+def problem(request: Request, status: int, detail: str, title: str = "",
+            errors: list[tuple[str, str]] | None = None) -> JSONResponse:  # fmt: skip
+    """An RFC 9457 response."""
+    body = Problem(
+        title=title or HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        instance=request.url.path,
+        request_id=request_id(request),
+        errors=[{"field": field, "message": message} for field, message in errors] if errors else None,
+    )
+    return JSONResponse(body.model_dump(exclude_none=True), status, media_type=PROBLEM_JSON)
+
+
+def install(app: FastAPI, registry: CollectorRegistry, ready: Callable[[], str | None]) -> None:
+    """Give `app` request ids, problem+json errors, `/metrics`, `/health/live` and `/health/ready`.
+
+    `ready` says what is missing, or None.
+    """
+    app.add_middleware(RequestContext, metrics=HttpMetrics(registry))
+    app.add_exception_handler(MeteoError, _on_meteo_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(ValidationError, _on_invalid)
+    app.add_exception_handler(Exception, _on_defect)
+
+    @app.get("/health/live", include_in_schema=False)
+    async def live() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @app.get("/health/ready", include_in_schema=False)
+    async def readiness() -> dict[str, str]:
+        if missing := ready():
+            raise Unavailable(missing)
+        return {"status": "ready"}
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _on_meteo_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, MeteoError)
+    fields = list(error.fields) if isinstance(error, InvalidInput) else None
+    response = problem(request, error.status, error.detail, error.title, fields)
+    if isinstance(error, Unavailable):
+        response.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, NotAuthenticated):
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    response = problem(request, error.status_code, str(error.detail))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError | ValidationError)
+    if isinstance(error, ValidationError):
+        fields = field_errors(error.errors(include_input=False, include_url=False, include_context=False))
+    else:
+        fields = [(field.removeprefix("body.").removeprefix("query."), text)
+                  for field, text in field_errors(list(error.errors()))]  # fmt: skip
+    detail = "; ".join(f"{field}: {message}" for field, message in fields[:5])
+    return problem(request, 422, detail, "Invalid input", fields)
+
+
+async def _on_defect(request: Request, error: Exception) -> Response:
+    logger().error("defect", exc_info=error)
+    return problem(request, 500, "Something went wrong here; search the logs by the request id.")
