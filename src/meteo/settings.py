@@ -156,6 +156,22 @@ class Settings(BaseSettings):
     def gateway_url(self) -> str:
         return self.store.gateway_url or self._sqlite("gateway.db")
 
+    def location(self) -> dict[str, str]:
+        """Environment variables by which a process started in another folder finds the same settings."""
+        config = config_file()
+        return {"METEO_HOME": str(self.home)} | ({"METEO_CONFIG": str(config.resolve())} if config else {})
+
+    @property
+    def workspace(self) -> Path:
+        """Where DVC runs and training reads."""
+        return self.home / "dvc"
+
+    @property
+    def pipeline(self) -> Path:
+        """The repository's dvc.yaml, beside its config folder."""
+        config = config_file()
+        return (config.parent.parent if config else Path()).resolve() / "dvc.yaml"
+
     def _sqlite(self, name: str) -> str:
         return f"sqlite:///{self.home / name}"
 

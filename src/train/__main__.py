@@ -1,0 +1,150 @@
+"""`python -m train`: fit and publish a challenger; judge and promote it; have it served; backtest on history."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+import yaml
+from pydantic import ValidationError
+from rich.console import Console
+
+from meteo import job
+from meteo.auth import Caller, ServiceTokens
+from meteo.contract import TrainingRequest, field_errors
+from meteo.errors import InvalidInput, NotFound, Unavailable
+from meteo.model import UnusableModel
+from meteo.registry import Registry
+from meteo.settings import Settings, config_file
+from train.dataset import Dataset
+from train.fit import Recipe, fit
+from train.gate import judge
+from train.publish import publish
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback(invoke_without_command=True)
+def train(
+    context: typer.Context,
+    params: Annotated[
+        str, typer.Option(help='JSON object {"model"?, "params"?}, as the training DAG passes it')
+    ] = "{}",
+) -> None:
+    """Fit a model on the preprocessed data and publish it as the challenger; prints one JSON summary last."""
+    if context.invoked_subcommand is None:
+        settings = Settings()
+        job.run("train", settings.log_level, lambda: _train(settings, params))
+
+
+@app.command()
+def promote() -> None:
+    """Judge the challenger against the champion on the holdout, and promote it if it is no worse."""
+    settings = Settings()
+    job.run("promote", settings.log_level, lambda: _promote(settings))
+
+
+@app.command()
+def reload() -> None:
+    """Have the model API load the champion; fails unless it then serves it."""
+    settings = Settings()
+    job.run("reload", settings.log_level, lambda: _reload(settings))
+
+
+def _train(settings: Settings, params: str) -> dict[str, Any]:
+    try:
+        asked = TrainingRequest.model_validate_json(params)
+    except ValidationError as error:
+        raise InvalidInput("; ".join(f"{name}: {text}" for name, text in field_errors(list(error.errors())))) from error
+    kind = asked.model or settings.train.kind
+    configured = settings.train.params if kind == settings.train.kind else {}
+    recipe = Recipe(
+        kind, {**configured, **(asked.params or {})}, settings.train.seed, settings.train.masked_share,
+        settings.train.minimum_rows,
+    )  # fmt: skip
+    dataset = Dataset.read(settings.workspace)
+    with Console(stderr=True).status("training") as status:
+        progress: Callable[[str], None] = lambda text: status.update(f"training {kind}: {text}")  # noqa: E731
+        model = fit(dataset, recipe, _data_version(settings.workspace), git_commit(), progress)
+        progress("publishing")
+        registry = _registry(settings)
+        run_id, version = publish(
+            model, dataset.test, registry, settings.train.experiment, settings.workspace / "dvc.lock"
+        )
+    return {
+        "model": registry.name, "version": version, "kind": kind, "mlflow_run": run_id,
+        "data_version": model.card.data_version, "simulated": model.card.simulated, "metrics": model.card.metrics,
+    }  # fmt: skip
+
+
+def _promote(settings: Settings) -> dict[str, Any]:
+    registry = _registry(settings)
+    challenger = registry.load("challenger")
+    note = ""
+    try:
+        champion = registry.load("champion")
+    except NotFound:
+        champion, note = None, "there was no champion"
+    except UnusableModel as error:
+        champion, note = None, error.detail
+    if champion is not None and champion.version == challenger.version:
+        return {"promoted": False, "champion": champion.version, "reasons": ["the challenger already is the champion"]}
+    test = Dataset.read(settings.workspace).test
+    verdict = judge(challenger, champion, test, settings.train.brier_margin, settings.train.ece_limit)
+    if verdict.promote:
+        registry.promote(challenger.version)
+    return {
+        "promoted": verdict.promote, "challenger": challenger.version, "reasons": verdict.reasons, "note": note,
+        "champion": registry.version_of("champion"),
+        "brier": {"challenger": verdict.challenger["brier"], "champion": (verdict.champion or {}).get("brier")},
+    }  # fmt: skip
+
+
+def _reload(settings: Settings) -> dict[str, Any]:
+    champion = _registry(settings).version_of("champion")
+    secret = settings.secret(settings.service_secret, "METEO_SERVICE_SECRET")
+    token = ServiceTokens(secret).issue(Caller("train", "admin", "train"))
+    try:
+        response = httpx.post(
+            f"{settings.api_model.address}/reload",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=60,
+            trust_env=False,
+        )
+    except httpx.HTTPError as error:
+        raise Unavailable(f"the model API at {settings.api_model.address} does not answer: {error}") from error
+    if response.status_code != 200 or response.json()["version"] != champion:
+        raise Unavailable(
+            f"the model API did not take version {champion}: {response.status_code} {response.text[:300]}"
+        )
+    return {"serving": champion}
+
+
+def _registry(settings: Settings) -> Registry:
+    return Registry(settings.mlflow.address, settings.train.model_name)
+
+
+def _data_version(workspace: Path) -> str:
+    """The MD5 that dvc.lock gives features.parquet."""
+    lock = yaml.safe_load((workspace / "dvc.lock").read_text(encoding="utf-8"))
+    digest: str = lock["stages"]["features"]["outs"][0]["md5"]
+    return digest
+
+
+def git_commit() -> str:
+    """The commit this runs from: METEO_GIT_COMMIT (images), else what git says of the checkout, else "unknown"."""
+    if told := os.environ.get("METEO_GIT_COMMIT"):
+        return told
+    config = config_file()
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],  # noqa: S607
+        cwd=config.parent if config else None, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.stdout.strip() if done.returncode == 0 else "unknown"
+
+
+if __name__ == "__main__":
+    app()

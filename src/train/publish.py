@@ -1,0 +1,89 @@
+"""A fitted model -> an MLflow run and a registered version, loadable by this product and by MLflow alike."""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import mlflow.sklearn
+import mlflow.xgboost
+import pandas as pd
+from mlflow.models import infer_signature
+
+from meteo.model import Model, XGBoost, seal, sigmoid
+from meteo.registry import BUNDLE, Registry
+from train.dataset import Part
+from train.evaluate import reliability
+
+
+def publish(model: Model, test: Part, registry: Registry, experiment: str, lock: Path) -> tuple[str, str]:
+    """Log run, metrics, plots and bundle, then register; (run id, version).
+
+    The registration comes last: a run that was cut short leaves no version behind. `lock` is the dvc.lock that brings
+    back the data this model was trained on.
+    """
+    client = registry.client
+    card = model.card
+    found = client.get_experiment_by_name(experiment)
+    experiment_id = found.experiment_id if found else client.create_experiment(experiment)
+    tags = {
+        "data_version": card.data_version, "git_commit": card.git_commit, "kind": card.kind,
+        "simulated": str(card.simulated).lower(),
+    }  # fmt: skip
+    run_id: str = client.create_run(experiment_id, run_name=f"{card.kind} {card.trained_at:%Y-%m-%d %H:%M}",
+                                    tags=tags).info.run_id  # fmt: skip
+    for name, value in {**card.params, "seed": card.seed, **card.split}.items():
+        client.log_param(run_id, name, value)
+    for name, value in _flat({"": card.metrics, **card.baselines}).items():
+        client.log_metric(run_id, name, value)
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = Path(folder) / BUNDLE
+        _save(model, test, bundle)
+        model.card = seal(bundle, card)
+        client.log_artifacts(run_id, str(bundle), BUNDLE)
+        shutil.copyfile(lock, Path(folder) / "dvc.lock")
+        client.log_artifact(run_id, str(Path(folder) / "dvc.lock"), "data")
+        bins = reliability(test.label, sigmoid(model.estimator.margin(test.matrix)))
+        client.log_text(run_id, json.dumps(bins), "evaluation/reliability.json")
+        _plot(bins, Path(folder) / "reliability.png")
+        client.log_artifact(run_id, str(Path(folder) / "reliability.png"), "evaluation")
+    client.set_terminated(run_id)
+    metrics = {name: f"{value:.6f}" for name, value in card.metrics.items()}
+    return run_id, registry.register(run_id, {**tags, **metrics})
+
+
+def _save(model: Model, test: Part, folder: Path) -> None:
+    example = pd.DataFrame(test.matrix[:5], columns=list(model.card.features))
+    signature = infer_signature(example, model.probability(test.matrix[:5]))
+    requirements: list[str] = []
+    if isinstance(model.estimator, XGBoost):
+        mlflow.xgboost.save_model(
+            model.estimator.booster, str(folder), signature=signature, model_format="ubj",
+            pip_requirements=[*requirements, "xgboost-cpu==3.2.*"],
+        )  # fmt: skip
+    else:
+        mlflow.sklearn.save_model(
+            model.estimator.pipeline, str(folder), signature=signature,  # type: ignore[attr-defined]
+            serialization_format="pickle", pip_requirements=[*requirements, "scikit-learn==1.9.*"],
+        )  # fmt: skip
+
+
+def _plot(bins: list[dict[str, float]], path: Path) -> None:
+    mpl.use("agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(5, 5))
+    axes.plot([0, 1], [0, 1], color="0.7")
+    axes.plot([row["forecast"] for row in bins], [row["observed"] for row in bins], marker="o")
+    for row in bins:
+        axes.annotate(f"{row['n']:.0f}", (row["forecast"], row["observed"]), textcoords="offset points", xytext=(6, -8))
+    axes.set(xlabel="forecast probability", ylabel="observed frequency", title="Reliability on the holdout (n per bin)")
+    figure.savefig(path, dpi=110, bbox_inches="tight")
+    plt.close(figure)
+
+
+def _flat(groups: dict[str, dict[str, float]]) -> dict[str, Any]:
+    return {f"{group}.{name}" if group else name: value for group, scores in groups.items()
+            for name, value in scores.items()}  # fmt: skip
