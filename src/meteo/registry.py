@@ -3,6 +3,7 @@
 Aliases: `champion` serves, `challenger` was trained last and waits for the gate, `previous` is what a rollback serves.
 """
 
+import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from meteo.errors import NotFound, Unavailable
 from meteo.model import Model
 
 BUNDLE = "model"
+
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 
 @dataclass(frozen=True)

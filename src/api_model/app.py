@@ -1,0 +1,137 @@
+"""The model API: internal, for callers with a service token only."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Query, Request
+from prometheus_client import CollectorRegistry
+
+from api_model.metrics import ModelMetrics
+from api_model.predictor import Predictor
+from meteo import web
+from meteo.auth import Caller, ServiceTokens
+from meteo.contract import DayBody, Prediction, PredictRequest, StationBody, day_bodies
+from meteo.errors import MeteoError
+from meteo.prediction_log import PredictionLog, Record
+from meteo.station import station, stations
+from meteo.store import ObservationStore
+
+RECENT_DAYS = 14
+
+
+def create_app(
+    predictor: Predictor,
+    log: PredictionLog,
+    store: ObservationStore,
+    tokens: ServiceTokens,
+    *,
+    name: str,
+    poll_seconds: float,
+) -> FastAPI:
+    registry = CollectorRegistry()
+    metrics = ModelMetrics(registry)
+
+    def reload() -> None:
+        try:
+            metrics.serving(name, predictor.reload())
+        except MeteoError:
+            metrics.reload_failed()
+            raise
+
+    async def follow_champion() -> None:
+        while True:
+            with suppress(MeteoError):  # said by the predictor, which serves on
+                await asyncio.to_thread(reload)
+            await asyncio.sleep(poll_seconds)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        log.start()
+        store.create()
+        following = asyncio.create_task(follow_champion())
+        yield
+        following.cancel()
+        log.stop()
+
+    app = FastAPI(title="Rain tomorrow: model API", lifespan=lifespan, docs_url=None, redoc_url=None)
+    web.install(app, registry, lambda: None if predictor.loaded else predictor.problem)
+
+    def caller(request: Request) -> Caller:
+        return tokens.caller(request.headers.get("authorization"))
+
+    CurrentCaller = Annotated[Caller, Depends(caller)]  # noqa: N806 - a type
+
+    @app.post("/predict", response_model_exclude_none=True)
+    async def predict(request: Request, current: CurrentCaller) -> Prediction:
+        asked = PredictRequest.model_validate_json(await request.body())
+        if asked.model is not None:
+            await asyncio.to_thread(predictor.chosen, asked.model)
+        answer = predictor.predict(asked, web.request_id(request))
+        await log.append(_record(asked, answer, current.subject))
+        metrics.predicted(answer)
+        return answer
+
+    @app.get("/model")
+    async def model(_: CurrentCaller) -> dict[str, Any]:
+        return _card(predictor, name)
+
+    @app.post("/reload")
+    def reload_now(_: CurrentCaller) -> dict[str, Any]:
+        reload()
+        return _card(predictor, name)
+
+    @app.get("/stations")
+    def list_stations(_: CurrentCaller) -> list[StationBody]:
+        latest = store.latest_days()
+        return [
+            StationBody(**{field: getattr(place, field) for field in StationBody.model_fields if field != "latest"},
+                        latest=latest.get(place.name))
+            for place in stations().values()
+        ]  # fmt: skip
+
+    @app.get("/stations/{name}/observations")
+    def observations(
+        name: str, _: CurrentCaller, start: Annotated[date | None, Query()] = None,
+        end: Annotated[date | None, Query()] = None,
+    ) -> list[DayBody]:  # fmt: skip
+        place = station(name)
+        if start is None and end is None:
+            newest = store.latest_days().get(place.name)
+            start = newest and newest - timedelta(days=RECENT_DAYS - 1)
+        return day_bodies(store.window(start, end, [place.name]))
+
+    @app.get("/ingestions")
+    def ingestions(_: CurrentCaller, limit: Annotated[int, Query(ge=1, le=500)] = 50) -> list[dict[str, Any]]:
+        return [dict(row) for row in store.runs(limit)]
+
+    @app.get("/state")
+    def state(_: CurrentCaller) -> dict[str, Any]:
+        serving = predictor.model.version if predictor.loaded else None
+        return {"model_version": serving, "model_problem": predictor.problem, "simulated": store.simulated()}
+
+    return app
+
+
+def _record(asked: PredictRequest, answer: Prediction, subject: str) -> Record:
+    return Record(
+        prediction_id=answer.prediction_id,
+        made_at=datetime.now(UTC),
+        request_id=answer.request_id,
+        subject=subject,
+        station=answer.station,
+        day=answer.date,
+        observation=asked.observation.model_dump(exclude_none=True),
+        probability=answer.probability,
+        threshold=answer.threshold,
+        rain_tomorrow=answer.rain_tomorrow,
+        model_version=answer.model.version,
+    )
+
+
+def _card(predictor: Predictor, name: str) -> dict[str, Any]:
+    model = predictor.model
+    card = model.card.model_dump(mode="json", exclude={"file", "sha256"})
+    return {"name": name, "version": model.version, "problem": predictor.problem, **card}
