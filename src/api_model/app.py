@@ -66,7 +66,7 @@ def create_app(
 
     @app.post("/predict", response_model_exclude_none=True)
     async def predict(request: Request, current: CurrentCaller) -> Prediction:
-        asked = PredictRequest.model_validate_json(await request.body())
+        asked = await web.json_body(request, PredictRequest)
         if asked.model is not None:
             await asyncio.to_thread(predictor.chosen, asked.model)
         answer = predictor.predict(asked, web.request_id(request))

@@ -77,7 +77,7 @@ class PredictRequest(Body):
         description="The day observed, on the station's calendar; the forecast begins at 9am that day"
     )
     observation: ObservationBody
-    model: str | None = Field(None, max_length=64, description="A published version; default the champion")
+    model: str | None = Field(None, pattern=r"^[0-9]{1,9}$", description="A published version; default the champion")
     explain: bool = False
 
 

@@ -13,7 +13,6 @@ from sqlalchemy import (
     Boolean,
     Column,
     Date,
-    DateTime,
     Engine,
     Float,
     Index,
@@ -24,7 +23,7 @@ from sqlalchemy import (
     select,
 )
 
-from meteo.database import writing
+from meteo.database import UtcDateTime, writing
 from meteo.errors import Unavailable
 
 METADATA = MetaData()
@@ -33,7 +32,7 @@ PREDICTIONS = Table(
     "predictions",
     METADATA,
     Column("prediction_id", String(32), primary_key=True),
-    Column("made_at", DateTime(timezone=True), nullable=False),
+    Column("made_at", UtcDateTime, nullable=False),
     Column("request_id", String(64), nullable=False),
     Column("subject", String(64), nullable=False),
     Column("station", String(32), nullable=False),

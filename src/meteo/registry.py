@@ -14,10 +14,11 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from requests.exceptions import RequestException
 
-from meteo.errors import NotFound, Unavailable
+from meteo.errors import InvalidInput, NotFound, Unavailable
 from meteo.model import Model
 
 BUNDLE = "model"
+_ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
@@ -53,7 +54,7 @@ class Registry:
         except RequestException as error:
             raise Unavailable(f"the model registry at {self.uri} does not answer") from error
         except MlflowException as error:
-            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            if error.error_code in _ABSENT:
                 return None
             raise Unavailable(f"the model registry at {self.uri} failed: {error.error_code}") from error
 
@@ -80,7 +81,11 @@ class Registry:
             with tempfile.TemporaryDirectory() as folder:
                 self.client.download_artifacts(run_id, BUNDLE, folder)
                 return Model.load(Path(folder) / BUNDLE, version)
-        except (RequestException, MlflowException) as error:
+        except MlflowException as error:
+            if error.error_code in _ABSENT:
+                raise InvalidInput(f"model: there is no version {version}", [("model", "no such version")]) from error
+            raise Unavailable(f"version {version} cannot be had from the model registry: {error}") from error
+        except RequestException as error:
             raise Unavailable(f"version {version} cannot be had from the model registry: {error}") from error
 
 

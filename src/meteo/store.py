@@ -17,7 +17,6 @@ from sqlalchemy import (
     Column,
     Connection,
     Date,
-    DateTime,
     Engine,
     Float,
     Index,
@@ -33,7 +32,7 @@ from sqlalchemy import (
     update,
 )
 
-from meteo.database import writing
+from meteo.database import UtcDateTime, writing
 from meteo.errors import MixedSources
 from meteo.observation import FIELDS, NAMES, Observations, compass_name, compass_sector
 
@@ -48,7 +47,7 @@ OBSERVATIONS = Table(
     Column("source", String(8), nullable=False),
     Column("product", String(16), nullable=False, doc="BOM product the row came from, or weatherAUS"),
     Column("run_id", Integer, nullable=False, doc="the ingestion that last changed the row"),
-    Column("changed_at", DateTime(timezone=True), nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
     Index("observations_day", "day"),
 )
 REVISIONS = Table(
@@ -61,7 +60,7 @@ REVISIONS = Table(
     Column("old", String(12)),
     Column("new", String(12), nullable=False),
     Column("run_id", Integer, nullable=False),
-    Column("changed_at", DateTime(timezone=True), nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
     Index("revisions_key", "station", "day"),
 )
 INGESTIONS = Table(
@@ -70,8 +69,8 @@ INGESTIONS = Table(
     Column("id", Integer, primary_key=True),
     Column("source", String(8), nullable=False),
     Column("request", JSON, nullable=False),
-    Column("started_at", DateTime(timezone=True), nullable=False),
-    Column("finished_at", DateTime(timezone=True)),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
     Column("state", String(8), nullable=False),
     *(Column(name, Integer, nullable=False, default=0)
       for name in ("files", "bytes", "new", "changed", "unchanged", "quarantined")),

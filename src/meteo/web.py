@@ -5,13 +5,14 @@ import time
 import uuid
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any, TypeVar
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,6 +21,7 @@ from meteo.errors import InvalidInput, MeteoError, NotAuthenticated, Unavailable
 from meteo.logs import logger
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+Parsed = TypeVar("Parsed", bound=BaseModel)
 PROBLEM_JSON = "application/problem+json"
 
 
@@ -79,6 +81,21 @@ def request_id(request: Request) -> str:
     """The id of this request, given or made."""
     found: str = request.state.request_id
     return found
+
+
+async def json_body(request: Request, model: type[Parsed]) -> Parsed:
+    """The body as `model`, parsed from the bytes so that strictness holds for dates as well; no body is {}."""
+    return model.model_validate_json(await request.body() or b"{}")
+
+
+def documented_body(model: type[BaseModel]) -> dict[str, Any]:
+    """`openapi_extra` of a route that reads its body by `json_body` or passes it on; references are written out."""
+    schema = model.model_json_schema()
+    definitions = schema.pop("$defs", {})
+    for name, part in schema["properties"].items():
+        if "$ref" in part:
+            schema["properties"][name] = definitions[part["$ref"].rpartition("/")[2]]
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 def problem(request: Request, status: int, detail: str, title: str = "",

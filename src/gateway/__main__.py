@@ -1,0 +1,72 @@
+"""`python -m gateway`: serve the gateway; `python -m gateway users …`: accounts from the shell."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from gateway.airflow import Airflow
+from gateway.app import create_app
+from gateway.audit import Audit
+from gateway.mlflow import Mlflow
+from gateway.services import Services
+from gateway.sessions import Sessions
+from gateway.tokens import AccessTokens
+from gateway.upstream import ModelApi, Upstream
+from gateway.users import Users, bootstrap
+from meteo import job, logs
+from meteo.auth import ServiceTokens
+from meteo.database import connect
+from meteo.settings import Settings
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+users_app = typer.Typer(help="Accounts.")
+app.add_typer(users_app, name="users")
+
+
+@app.callback(invoke_without_command=True)
+def serve(context: typer.Context) -> None:
+    """Serve the gateway."""
+    if context.invoked_subcommand is not None:
+        return
+    settings = Settings()
+    logs.configure("gateway", settings.log_level)
+    engine = connect(settings.gateway_url)
+    model_api = Upstream("the model API", settings.api_model.address, 10)
+    airflow = Upstream("Airflow", settings.airflow.address, 20)
+    mlflow = Upstream("MLflow", settings.mlflow.address, 10)
+    tokens = AccessTokens(
+        settings.secret(settings.gateway.jwt_secret, "METEO_GATEWAY__JWT_SECRET"), settings.gateway.access_minutes
+    )
+    services = Services(
+        Users(engine),
+        Sessions(engine, tokens, settings.gateway.refresh_days),
+        Audit(engine),
+        ModelApi(model_api, ServiceTokens(settings.secret(settings.service_secret, "METEO_SERVICE_SECRET"))),
+        Airflow(airflow, settings.airflow.username, settings.airflow.password.get_secret_value()),
+        Mlflow(mlflow, settings.train.model_name),
+    )
+    uvicorn.run(
+        create_app(services, [model_api, airflow, mlflow]), host=settings.gateway.host, port=settings.gateway.port,
+        log_config=None, access_log=False, http="httptools", forwarded_allow_ips="",
+    )  # fmt: skip
+
+
+@users_app.command("bootstrap")
+def bootstrap_users(
+    file: Annotated[Path, typer.Option(help="where the first logins are written, mode 0600")],
+) -> None:
+    """Make the first admin and the first user with random passwords; does nothing where they exist."""
+    settings = Settings()
+
+    def work() -> dict[str, bool]:
+        users = Users(connect(settings.gateway_url))
+        users.create_tables()
+        return {"made": bootstrap(users, file)}
+
+    job.run("users", settings.log_level, work)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,165 @@
+"""Airflow's REST API, as much of it as the gateway needs."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import httpx
+from pydantic import BaseModel
+
+from gateway.upstream import Upstream
+from meteo.errors import Conflict, InvalidInput, NotFound, UpstreamFailed
+
+Dag = Literal["ingestion", "training", "monitoring"]
+
+_RUN_ID = re.compile(r"[A-Za-z0-9_.:+-]{1,250}")
+_TASK_ID = re.compile(r"[A-Za-z0-9_.-]{1,250}")
+
+
+class Run(BaseModel):
+    """A DAG run; state is Airflow's: queued, running, success or failed."""
+
+    dag: str
+    run_id: str
+    state: str
+    queued_at: str | None
+    started_at: str | None
+    ended_at: str | None
+    note: str | None
+    conf: dict[str, Any]
+
+
+class Task(BaseModel):
+    """A task of a run; `summary` is the JSON its command printed last."""
+
+    task: str
+    state: str | None
+    try_number: int
+    started_at: str | None
+    ended_at: str | None
+    seconds: float | None
+    summary: Any = None
+
+
+class RunWithTasks(Run):
+    tasks: list[Task]
+
+
+class Airflow:
+    def __init__(self, upstream: Upstream, username: str, password: str) -> None:
+        self._upstream = upstream
+        self._login = {"username": username, "password": password}
+        self._token = ""
+
+    async def healthy(self) -> str | None:
+        """What is wrong, or None: the API must answer and the scheduler be alive."""
+        answer = await self._upstream.call("GET", "api", "v2", "monitor", "health")
+        if answer.status_code != 200:
+            return f"answered {answer.status_code}"
+        state = answer.json()["scheduler"]["status"]
+        return None if state == "healthy" else f"scheduler is {state}"
+
+    async def trigger(self, dag: Dag, conf: Mapping[str, Any], note: str) -> str:
+        """Start a run and give its id; Conflict while one is queued or running."""
+        active = await self._get("dags", dag, "dagRuns", params={"state": ["queued", "running"], "limit": 1})
+        if active["total_entries"]:
+            raise Conflict(f"{dag} is already running: {active['dag_runs'][0]['dag_run_id']}")
+        body = {"logical_date": None, "conf": dict(conf), "note": note}
+        answer = await self._call("POST", "dags", dag, "dagRuns", json=body)
+        if answer.status_code == 400:
+            raise InvalidInput(f"Airflow refused the parameters of {dag}")
+        run_id: str = self._read(answer)["dag_run_id"]
+        return run_id
+
+    async def runs(self, dag: Dag, limit: int) -> list[Run]:
+        """Runs of a DAG, newest first."""
+        found = await self._get("dags", dag, "dagRuns", params={"order_by": "-run_after", "limit": limit})
+        return [Run(**_run(run)) for run in found["dag_runs"]]
+
+    async def run(self, dag: Dag, run_id: str) -> RunWithTasks:
+        """One run with its tasks in the order they start."""
+        path = ("dags", dag, "dagRuns", _checked(run_id, _RUN_ID, "run_id"))
+        run = await self._get(*path)
+        instances = (await self._get(*path, "taskInstances"))["task_instances"]
+        instances.sort(key=lambda task: (task["start_date"] is None, task["start_date"] or "", task["id"]))
+        tasks = [Task(**_task(task), summary=await self._summary(path, task)) for task in instances]
+        return RunWithTasks(**_run(run), tasks=tasks)
+
+    async def log(self, dag: Dag, run_id: str, task: str, try_number: int | None) -> str:
+        """A task's log as text, of its latest try unless told which."""
+        path = ("dags", dag, "dagRuns", _checked(run_id, _RUN_ID, "run_id"), "taskInstances",
+                _checked(task, _TASK_ID, "task"))  # fmt: skip
+        number = try_number or (await self._get(*path))["try_number"]
+        if not number:
+            return ""
+        answer = await self._call("GET", *path, "logs", str(number), headers={"Accept": "application/x-ndjson"})
+        if answer.status_code == 404:
+            raise NotFound(f"{task} has no log of try {number}")
+        if answer.status_code != 200:
+            raise UpstreamFailed(f"{self._upstream.name} answered {answer.status_code}")
+        return "\n".join(_log_line(line) for line in answer.text.splitlines() if line)
+
+    async def _summary(self, path: tuple[str, ...], task: Mapping[str, Any]) -> Any:
+        if task["state"] != "success":
+            return None
+        answer = await self._call("GET", *path, "taskInstances", task["task_id"], "xcomEntries", "return_value")
+        if answer.status_code != 200:
+            return None
+        value = answer.json()["value"]
+        try:
+            return json.loads(value) if isinstance(value, str) else value
+        except json.JSONDecodeError:
+            return value
+
+    async def _get(self, *path: str, params: Mapping[str, Any] | None = None) -> Any:
+        return self._read(await self._call("GET", *path, params=params))
+
+    def _read(self, answer: httpx.Response) -> Any:
+        if answer.status_code == 404:
+            raise NotFound("Airflow knows no such DAG, run or task")
+        if answer.status_code not in (200, 201):
+            raise UpstreamFailed(f"{self._upstream.name} answered {answer.status_code}")
+        return answer.json()
+
+    async def _call(self, method: str, *path: str, headers: Mapping[str, str] | None = None, **options: Any) -> Any:
+        """One call, with one renewal of the token when it has run out."""
+        answer = await self._authorized(method, path, headers, options)
+        if answer.status_code == 401:
+            login = await self._upstream.call("POST", "auth", "token", json=self._login)
+            if login.status_code != 201:
+                raise UpstreamFailed(f"{self._upstream.name} refused the gateway's login with {login.status_code}")
+            self._token = login.json()["access_token"]
+            answer = await self._authorized(method, path, headers, options)
+        return answer
+
+    async def _authorized(
+        self, method: str, path: tuple[str, ...], headers: Mapping[str, str] | None, options: Mapping[str, Any]
+    ) -> httpx.Response:
+        bearer = {**(headers or {}), "Authorization": f"Bearer {self._token}"}
+        return await self._upstream.call(method, "api", "v2", *path, headers=bearer, **options)
+
+
+def _run(run: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "dag": run["dag_id"], "run_id": run["dag_run_id"], "state": run["state"], "queued_at": run["queued_at"],
+        "started_at": run["start_date"], "ended_at": run["end_date"], "note": run["note"], "conf": run["conf"] or {},
+    }  # fmt: skip
+
+
+def _task(task: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "task": task["task_id"], "state": task["state"], "try_number": task["try_number"],
+        "started_at": task["start_date"], "ended_at": task["end_date"], "seconds": task["duration"],
+    }  # fmt: skip
+
+
+def _log_line(line: str) -> str:
+    entry = json.loads(line)
+    return f"{entry.get('timestamp', '')} {entry.get('event', '')}".strip()
+
+
+def _checked(value: str, pattern: re.Pattern[str], field: str) -> str:
+    if not pattern.fullmatch(value):
+        raise NotFound(f"no {field} looks like that")
+    return value

@@ -1,0 +1,34 @@
+"""The gateway: the only door from outside."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from gateway.endpoints import admin, session, status, weather
+from gateway.services import Services
+from gateway.upstream import Upstream
+from meteo import web
+
+
+def create_app(services: Services, upstreams: Sequence[Upstream]) -> FastAPI:
+    """`upstreams` are closed with the app."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        services.users.create_tables()
+        yield
+        for upstream in upstreams:
+            await upstream.close()
+
+    app = FastAPI(
+        title="Rain tomorrow in Australia",
+        description="Chances of rain, stations and observations; pipelines and models for admins.",
+        lifespan=lifespan,
+    )
+    app.state.services = services
+    web.install(app, CollectorRegistry(), lambda: None)
+    for part in (session, weather, admin, status):
+        app.include_router(part.router)
+    return app

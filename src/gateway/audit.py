@@ -1,0 +1,33 @@
+"""Who did what, when, from where: append-only."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import Request
+from sqlalchemy import Engine, RowMapping, insert, select
+
+from gateway.tables import AUDIT
+from meteo import web
+from meteo.database import writing
+from meteo.logs import logger
+
+
+class Audit:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def write(self, request: Request, actor: str, action: str, outcome: str, **detail: Any) -> None:
+        """Record one event of `request`; `detail` never holds a secret."""
+        entry = {
+            "actor": actor[:64].encode("utf-8", "backslashreplace").decode(), "action": action, "outcome": outcome,
+            "address": request.client.host if request.client else "", "request_id": web.request_id(request),
+            "detail": detail,
+        }  # fmt: skip
+        with writing(self._engine) as connection:
+            connection.execute(insert(AUDIT).values(at=datetime.now(UTC), **entry))
+        logger().info("audit", **entry)
+
+    def latest(self, limit: int) -> list[RowMapping]:
+        """Events, newest first."""
+        with self._engine.connect() as connection:
+            return list(connection.execute(select(AUDIT).order_by(AUDIT.c.id.desc()).limit(limit)).mappings())

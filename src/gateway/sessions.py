@@ -1,0 +1,107 @@
+"""Sessions: a login lives until logout, expiry, or the second use of a spent refresh token."""
+
+import hashlib
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Engine, insert, select, update
+
+from gateway.tables import SESSIONS, USERS
+from gateway.tokens import REFUSAL, AccessTokens, Claims
+from gateway.users import User
+from meteo.database import writing
+from meteo.errors import NotAuthenticated
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What a login or refresh gives; `expires_in` is the access token's life in seconds."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+
+
+@dataclass(frozen=True)
+class Current:
+    """The user behind a request, as the database has them now, and the session that proves it."""
+
+    user: User
+    session: str
+
+
+class SpentToken(NotAuthenticated):
+    """A refresh token came a second time: somebody else may hold it, so its session is over."""
+
+    def __init__(self, username: str) -> None:
+        super().__init__("the refresh token is not valid")
+        self.username = username
+
+
+class Sessions:
+    def __init__(self, engine: Engine, tokens: AccessTokens, refresh_days: int) -> None:
+        self._engine = engine
+        self._tokens = tokens
+        self._refresh_seconds = refresh_days * 86_400
+
+    def open(self, user: User) -> Pair:
+        """Begin a session."""
+        session, secret = secrets.token_hex(16), secrets.token_urlsafe(32)
+        with writing(self._engine) as connection:
+            connection.execute(
+                insert(SESSIONS).values(
+                    id=session, username=user.username, refresh_digest=_digest(secret), created_at=datetime.now(UTC),
+                    expires_at=int(time.time()) + self._refresh_seconds, revoked=False,
+                )
+            )  # fmt: skip
+        return self._pair(user.username, session, secret)
+
+    def refresh(self, refresh_token: str) -> Pair:
+        """A new pair for an unspent refresh token, which is spent by this; of two at once exactly one wins."""
+        session, _, secret = refresh_token.partition(".")
+        fresh = secrets.token_urlsafe(32)
+        with writing(self._engine) as connection:
+            row = connection.execute(
+                select(SESSIONS, USERS.c.enabled).join(USERS).where(SESSIONS.c.id == session).with_for_update()
+            ).first()
+            if row is None or row.revoked or not row.enabled or row.expires_at <= time.time():
+                raise NotAuthenticated("the refresh token is not valid")
+            spent = not secrets.compare_digest(row.refresh_digest, _digest(secret))
+            change = {"revoked": True} if spent else {"refresh_digest": _digest(fresh)}
+            connection.execute(update(SESSIONS).where(SESSIONS.c.id == session).values(change))
+        if spent:
+            raise SpentToken(row.username)
+        return self._pair(row.username, session, fresh)
+
+    def current(self, authorization: str | None) -> Current:
+        """Who asks, from an `Authorization: Bearer` header; NotAuthenticated unless session and user are good now."""
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise NotAuthenticated(REFUSAL)
+        claims = self._tokens.read(token)
+        query = (
+            select(USERS.c.username, USERS.c.role, USERS.c.enabled)
+            .join(SESSIONS)
+            .where(SESSIONS.c.id == claims.session, SESSIONS.c.username == claims.username)
+            .where(SESSIONS.c.revoked.is_(False), SESSIONS.c.expires_at > int(time.time()), USERS.c.enabled)
+        )
+        with self._engine.connect() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            raise NotAuthenticated(REFUSAL)
+        return Current(User(row.username, row.role, row.enabled), claims.session)
+
+    def revoke(self, session: str) -> None:
+        """End a session; its tokens are dead at once."""
+        with writing(self._engine) as connection:
+            connection.execute(update(SESSIONS).where(SESSIONS.c.id == session).values(revoked=True))
+
+    def _pair(self, username: str, session: str, secret: str) -> Pair:
+        access = self._tokens.issue(Claims(username, session))
+        return Pair(access, f"{session}.{secret}", self._tokens.seconds)
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

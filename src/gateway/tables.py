@@ -1,0 +1,40 @@
+"""The gateway's own tables: users, sessions and the audit trail."""
+
+from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, MetaData, String, Table
+
+from meteo.database import UtcDateTime
+
+METADATA = MetaData()
+
+USERS = Table(
+    "users",
+    METADATA,
+    Column("username", String(32), primary_key=True),
+    Column("password_hash", String(200), nullable=False),
+    Column("role", String(8), nullable=False),
+    Column("enabled", Boolean, nullable=False, default=True),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+SESSIONS = Table(
+    "sessions",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("username", ForeignKey("users.username", ondelete="CASCADE"), nullable=False, index=True),
+    Column("refresh_digest", String(64), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", Integer, nullable=False, doc="Unix seconds"),
+    Column("revoked", Boolean, nullable=False, default=False),
+)
+AUDIT = Table(
+    "audit",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("actor", String(64), nullable=False),
+    Column("action", String(40), nullable=False),
+    Column("outcome", String(20), nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Column("detail", JSON, nullable=False),
+    Index("audit_actor", "actor", "at"),
+)

@@ -1,0 +1,49 @@
+"""Access tokens: HS256 JWTs of a few minutes; they name a user and a session, the database knows the rest."""
+
+import secrets
+import time
+from dataclasses import dataclass
+
+import jwt
+
+from meteo.errors import NotAuthenticated
+
+_ISSUER = "rain-tomorrow-gateway"
+_AUDIENCE = "rain-tomorrow"
+_HEADER = {"alg": "HS256", "typ": "at+jwt"}
+_REQUIRED = ["exp", "iat", "nbf", "iss", "aud", "sub", "jti", "sid"]
+_LEEWAY_SECONDS = 30
+REFUSAL = "a valid access token is required"
+
+
+@dataclass(frozen=True)
+class Claims:
+    username: str
+    session: str
+
+
+class AccessTokens:
+    def __init__(self, secret: str, minutes: int) -> None:
+        self._secret = secret
+        self.seconds = minutes * 60
+
+    def issue(self, claims: Claims) -> str:
+        now = int(time.time())
+        body = {
+            "sub": claims.username, "sid": claims.session, "jti": secrets.token_hex(16), "iat": now, "nbf": now,
+            "exp": now + self.seconds, "iss": _ISSUER, "aud": _AUDIENCE,
+        }  # fmt: skip
+        return jwt.encode(body, self._secret, algorithm="HS256", headers=_HEADER)
+
+    def read(self, token: str) -> Claims:
+        """The claims of a token of ours that is valid now; NotAuthenticated says the same of every defect."""
+        try:
+            if jwt.get_unverified_header(token) != _HEADER:
+                raise NotAuthenticated(REFUSAL)
+            body = jwt.decode(
+                token, self._secret, algorithms=["HS256"], issuer=_ISSUER, audience=_AUDIENCE,
+                leeway=_LEEWAY_SECONDS, options={"require": _REQUIRED, "strict_aud": True},
+            )  # fmt: skip
+        except jwt.PyJWTError:
+            raise NotAuthenticated(REFUSAL) from None
+        return Claims(body["sub"], body["sid"])
