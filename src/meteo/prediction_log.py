@@ -75,9 +75,13 @@ class PredictionLog:
         self._waiting: queue.SimpleQueue[tuple[Record, asyncio.Future[None]] | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write, name="prediction-log", daemon=True)
 
-    def start(self) -> None:
-        """Make the table if it is missing and begin to write."""
+    def create(self) -> None:
+        """Make the table if it is missing."""
         METADATA.create_all(self._engine)
+
+    def start(self) -> None:
+        """Begin to write."""
+        self.create()
         self._writer.start()
 
     def stop(self) -> None:

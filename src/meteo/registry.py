@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -87,9 +86,3 @@ class Registry:
             raise Unavailable(f"version {version} cannot be had from the model registry: {error}") from error
         except RequestException as error:
             raise Unavailable(f"version {version} cannot be had from the model registry: {error}") from error
-
-
-def log_dict_metrics(client: MlflowClient, run_id: str, metrics: Mapping[str, Any]) -> None:
-    """Log every number of a flat mapping as a metric."""
-    for name, value in metrics.items():
-        client.log_metric(run_id, name, float(value))

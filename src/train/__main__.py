@@ -1,8 +1,10 @@
 """`python -m train`: fit and publish a challenger; judge and promote it; have it served; backtest on history."""
 
+import json
 import os
 import subprocess
 from collections.abc import Callable
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,13 +17,17 @@ from rich.console import Console
 from meteo import job
 from meteo.auth import Caller, ServiceTokens
 from meteo.contract import TrainingRequest, field_errors
+from meteo.database import connect
 from meteo.errors import InvalidInput, NotFound, Unavailable
 from meteo.model import UnusableModel
 from meteo.registry import Registry
 from meteo.settings import Settings, config_file
+from meteo.store import ObservationStore
+from train.backtest import backtest
 from train.dataset import Dataset
 from train.fit import Recipe, fit
 from train.gate import judge
+from train.models import Params
 from train.publish import publish
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -54,6 +60,21 @@ def reload() -> None:
     job.run("reload", settings.log_level, lambda: _reload(settings))
 
 
+@app.command("backtest")
+def run_backtest(
+    train_end: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"])],
+    test_start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"])],
+    test_end: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"])],
+    fields: Annotated[str, typer.Option(help="comma-separated: what the test rows are given; default all")] = "",
+    report: Annotated[Path, typer.Option(help="where the scores are written")] = Path("reports/backtest.json"),
+) -> None:
+    """Train on the store's days up to --train-end, score --test-start..--test-end; touches no registry."""
+    settings = Settings()
+    period = (train_end.date(), test_start.date(), test_end.date())
+    given = fields.split(",") if fields else None
+    job.run("backtest", settings.log_level, lambda: _backtest(settings, period, given, report))
+
+
 def _train(settings: Settings, params: str) -> dict[str, Any]:
     try:
         asked = TrainingRequest.model_validate_json(params)
@@ -61,10 +82,7 @@ def _train(settings: Settings, params: str) -> dict[str, Any]:
         raise InvalidInput("; ".join(f"{name}: {text}" for name, text in field_errors(list(error.errors())))) from error
     kind = asked.model or settings.train.kind
     configured = settings.train.params if kind == settings.train.kind else {}
-    recipe = Recipe(
-        kind, {**configured, **(asked.params or {})}, settings.train.seed, settings.train.masked_share,
-        settings.train.minimum_rows,
-    )  # fmt: skip
+    recipe = _recipe(settings, kind, {**configured, **(asked.params or {})})
     dataset = Dataset.read(settings.workspace)
     with Console(stderr=True).status("training") as status:
         progress: Callable[[str], None] = lambda text: status.update(f"training {kind}: {text}")  # noqa: E731
@@ -78,6 +96,18 @@ def _train(settings: Settings, params: str) -> dict[str, Any]:
         "model": registry.name, "version": version, "kind": kind, "mlflow_run": run_id,
         "data_version": model.card.data_version, "simulated": model.card.simulated, "metrics": model.card.metrics,
     }  # fmt: skip
+
+
+def _backtest(
+    settings: Settings, period: tuple[date, date, date], fields: list[str] | None, report: Path
+) -> dict[str, Any]:
+    observations = ObservationStore(connect(settings.observations_url)).window()
+    recipe = _recipe(settings, settings.train.kind, settings.train.params)
+    with Console(stderr=True).status("backtest") as status:
+        scores = backtest(observations, *period, fields, recipe, lambda text: status.update(f"backtest: {text}"))
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
+    return {"report": str(report), "model": scores["model"], "baselines": scores["baselines"]}
 
 
 def _promote(settings: Settings) -> dict[str, Any]:
@@ -121,6 +151,10 @@ def _reload(settings: Settings) -> dict[str, Any]:
             f"the model API did not take version {champion}: {response.status_code} {response.text[:300]}"
         )
     return {"serving": champion}
+
+
+def _recipe(settings: Settings, kind: str, params: Params) -> Recipe:
+    return Recipe(kind, params, settings.train.seed, settings.train.masked_share, settings.train.minimum_rows)
 
 
 def _registry(settings: Settings) -> Registry:
