@@ -17,7 +17,6 @@ from meteo import features
 from meteo.observation import NAMES, Observations, rain_tomorrow
 from preprocessing.split import parts
 
-
 _TRANSFORM = (
     ("meteo", "observation.py"),
     ("meteo", "features.py"),

@@ -1,0 +1,81 @@
+"""What tests of several packages share."""
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from meteo.database import connect
+from meteo.observation import FIELDS, INDEX, Observations, compass_sector
+from meteo.store import ObservationStore
+
+Row = tuple[str, str, dict[str, float | str]]
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+REAL_DATA = REPOSITORY.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real files beside the checkout; they are not ours to redistribute."""
+    if not REAL_DATA.is_dir():
+        pytest.skip("needs the real data in ../shared/data beside the checkout")
+    return REAL_DATA
+
+
+@pytest.fixture(scope="session")
+def history(real_data: Path) -> Path:
+    return real_data / "weatherAUS.csv.gz"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ObservationStore:
+    found = ObservationStore(connect(f"sqlite:///{tmp_path / 'observations.db'}"))
+    found.create()
+    return found
+
+
+@pytest.fixture(scope="session")
+def rows() -> Callable[..., Observations]:
+    """Observations from (station, day, {field: value or compass point})."""
+
+    def build(*given: Row) -> Observations:
+        values = np.full((len(given), len(FIELDS)), np.nan)
+        for number, (_, _, fields) in enumerate(given):
+            for name, value in fields.items():
+                values[number, INDEX[name]] = compass_sector(value) if isinstance(value, str) else value
+        return Observations(
+            np.array([station for station, _, _ in given], dtype=str),
+            np.array([day for _, day, _ in given], dtype="datetime64[D]"),
+            values,
+        )
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def weather() -> Callable[..., Observations]:
+    """Made-up but learnable observations: humid afternoons are followed by rain."""
+
+    def build(stations: tuple[str, ...] = ("Sydney", "Perth"), start: date = date(2020, 1, 1), days: int = 400,
+              seed: int = 1) -> Observations:  # fmt: skip
+        generator = np.random.default_rng(seed)
+        parts = []
+        for name in stations:
+            values = np.full((days, len(FIELDS)), np.nan)
+            humidity = generator.uniform(20, 100, days).round()
+            wet = generator.uniform(size=days) < 1 / (1 + np.exp(-(humidity - 70) / 8))
+            rainfall = np.concatenate([[0.0], np.where(wet[:-1], 5.0, 0.0)])
+            values[:, INDEX["humidity_3pm"]] = humidity
+            values[:, INDEX["rainfall"]] = rainfall
+            values[:, INDEX["temp_3pm"]] = generator.normal(20, 5, days).round(1)
+            values[:, INDEX["pressure_3pm"]] = generator.normal(1015, 6, days).round(1)
+            values[:, INDEX["wind_speed_3pm"]] = generator.integers(0, 40, days)
+            values[:, INDEX["wind_dir_3pm"]] = generator.integers(0, 16, days)
+            day = np.datetime64(start, "D") + np.arange(days)
+            parts.append(Observations(np.full(days, name), day, values))
+        return Observations.concatenate(parts)
+
+    return build
