@@ -1,14 +1,17 @@
 """What tests of several packages share."""
 
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
+import xgboost
 
+from meteo import features
 from meteo.database import connect
-from meteo.observation import FIELDS, INDEX, Observations, compass_sector
+from meteo.model import Card, seal
+from meteo.observation import FIELDS, INDEX, Observations, compass_sector, rain_tomorrow
 from meteo.store import ObservationStore
 
 Row = tuple[str, str, dict[str, float | str]]
@@ -79,3 +82,37 @@ def weather() -> Callable[..., Observations]:
         return Observations.concatenate(parts)
 
     return build
+
+
+@pytest.fixture(scope="session")
+def card() -> Card:
+    return Card(
+        kind="xgboost",
+        file="model.ubj",
+        features=features.NAMES,
+        threshold=0.3,
+        trained_at=datetime(2024, 1, 1, tzinfo=UTC),
+        data_version="d" * 32,
+        git_commit="c" * 40,
+        simulated=True,
+        seed=1,
+        params={"max_depth": 3},
+        split={"test_start": date(2021, 1, 1)},
+        metrics={"brier": 0.1},
+        baselines={"climatology": {"brier": 0.2}},
+    )
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, weather: Callable[..., Observations], card: Card) -> Path:
+    """A published model's files: a small booster that learnt that humid afternoons are followed by rain."""
+    rows = weather()
+    label = rain_tomorrow(rows.station, rows.day, rows.column("rainfall"))
+    known = ~np.isnan(label)
+    data = xgboost.DMatrix(features.features(rows)[known], label[known], feature_names=list(features.NAMES))
+    booster = xgboost.train({"objective": "binary:logistic", "max_depth": 3, "nthread": 1}, data, 20)
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    booster.save_model(folder / "model.ubj")
+    seal(folder, card)
+    return folder

@@ -41,17 +41,23 @@ class RequestContext:
         scope.setdefault("state", {})["request_id"] = request_id
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        started, status = time.perf_counter(), 500
+        started, status, begun = time.perf_counter(), 500, False
 
         async def answer(message: Message) -> None:
-            nonlocal status
+            nonlocal status, begun
             if message["type"] == "http.response.start":
+                begun = True
                 status = message["status"]
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
             await send(message)
 
         try:
             await self.app(scope, receive, answer)
+        except Exception as error:
+            logger().error("defect", exc_info=error)
+            if begun:
+                raise
+            await _defect(Request(scope))(scope, receive, answer)
         finally:
             seconds = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", "unmatched")
@@ -122,7 +128,6 @@ def install(app: FastAPI, registry: CollectorRegistry, ready: Callable[[], str |
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(ValidationError, _on_invalid)
-    app.add_exception_handler(Exception, _on_defect)
 
     @app.get("/health/live", include_in_schema=False)
     async def live() -> dict[str, str]:
@@ -168,6 +173,5 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     return problem(request, 422, detail, "Invalid input", fields)
 
 
-async def _on_defect(request: Request, error: Exception) -> Response:
-    logger().error("defect", exc_info=error)
+def _defect(request: Request) -> Response:
     return problem(request, 500, "Something went wrong here; search the logs by the request id.")

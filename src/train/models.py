@@ -59,14 +59,14 @@ def _fit_xgboost(train: Part, validation: Part, params: dict[str, Any], seed: in
 def _fit_logistic(train: Part, validation: Part, params: dict[str, Any], seed: int, progress: Progress) -> Estimator:
     progress("logistic regression")
     regression = LogisticRegression(max_iter=500, random_state=seed, **params)
-    pipeline = make_pipeline(SimpleImputer(add_indicator=True), StandardScaler(), regression)
+    pipeline = make_pipeline(SimpleImputer(add_indicator=True, keep_empty_features=True), StandardScaler(), regression)
     return Logistic(pipeline.fit(train.matrix, train.label))
 
 
 def _fit_forest(train: Part, validation: Part, params: dict[str, Any], seed: int, progress: Progress) -> Estimator:
     progress("random forest")
     forest = RandomForestClassifier(n_jobs=-1, random_state=seed, **params)
-    return RandomForest(make_pipeline(SimpleImputer(), forest).fit(train.matrix, train.label))
+    return RandomForest(make_pipeline(SimpleImputer(keep_empty_features=True), forest).fit(train.matrix, train.label))
 
 
 class _Rounds(xgboost.callback.TrainingCallback):

@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from meteo.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("METEO_CONFIG", "METEO_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def config(text: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    monkeypatch.setenv("METEO_CONFIG", str(path))
+
+
+def test_a_file_sets_what_the_environment_overrides(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    config("ingest: {source: bom, pause_seconds: 3}\n", monkeypatch, tmp_path)
+    monkeypatch.setenv("METEO_INGEST__SOURCE", "file")
+    monkeypatch.setenv("METEO_INGEST__PATHS", '["a.csv"]')
+    found = Settings().ingest
+    assert (found.source, found.pause_seconds, found.paths) == ("file", 3, (Path("a.csv"),))
+
+
+@pytest.mark.parametrize("text", ["ingest: {sorce: bom}\n", "ingets: {source: bom}\n", "ingest: {source: bomb}\n"])
+def test_unknown_keys_and_values_are_refused(text: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    config(text, monkeypatch, tmp_path)
+    with pytest.raises(ValidationError):
+        Settings()
+
+
+def test_a_named_config_must_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METEO_CONFIG", "nowhere.yaml")
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.yaml"):
+        Settings()
+
+
+def test_the_committed_config_says_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    defaults = Settings()
+    monkeypatch.setenv("METEO_CONFIG", str(Path(__file__).parents[2] / "config" / "config.yaml"))
+    assert Settings() == defaults
+
+
+def test_stores_are_files_under_home_unless_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("METEO_HOME", "some where")
+    monkeypatch.setenv("METEO_STORE__GATEWAY_URL", "postgresql+psycopg://db/meteo")
+    settings = Settings()
+    assert settings.observations_url == f"sqlite:///{tmp_path.resolve()}/some where/observations.db"
+    assert settings.gateway_url == "postgresql+psycopg://db/meteo"
+
+
+@pytest.mark.parametrize("value", ["", "short"])
+def test_a_weak_secret_is_refused_by_the_name_of_its_variable(value: str) -> None:
+    with pytest.raises(ValueError, match="METEO_X must be set") as refusal:
+        Settings().secret(SecretStr(value), "METEO_X")
+    assert "short" not in str(refusal.value).replace("at least", "")
+
+
+def test_secrets_do_not_print(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METEO_SERVICE_SECRET", "canary" * 8)
+    assert "canary" not in repr(Settings())
