@@ -1,0 +1,55 @@
+# All state lives under METEO_HOME (default ./data). `make help` lists what there is to make.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export METEO_HOME ?= data
+MACHINE = .venv/bin/python deploy/local/machine.py
+GROUPS = ingest preprocessing train monitoring api_model gateway streamlit_app mlflow airflow local dev
+
+.PHONY: help setup setup-dev up down status logs test check format backtest lock
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: ## make the environments from the hashed pins
+	@deploy/local/setup.sh local
+
+setup-dev:
+	@deploy/local/setup.sh dev
+
+up: setup ## everything on this machine; HISTORY=weatherAUS.csv[.gz] for real history, else demo data
+	@$(MACHINE) up --history "$(HISTORY)"
+
+down: ## stop everything; state stays
+	@$(MACHINE) down
+
+status: ## what runs, and how
+	@$(MACHINE) status
+
+logs: ## follow the logs; SERVICE=gateway for one
+	@$(MACHINE) logs --service "$(SERVICE)"
+
+test: setup-dev ## every test this machine can run; says what it skipped and why
+	@.venv/bin/pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered $(ARGS)
+
+check: setup-dev ## format, lint, types, imports, shell
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy src tests_unitaires deploy/local
+	.venv/bin/lint-imports
+	.venv/bin/shellcheck deploy/local/setup.sh .ci/run
+
+format: setup-dev ## put the code into the project's form
+	.venv/bin/ruff check --fix-only .
+	.venv/bin/ruff format .
+
+backtest: setup ## train on the past only: HISTORY=… TRAIN_END=… TEST_START=… TEST_END=… [FIELDS=a,b,c]
+	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && \
+	METEO_HOME=$$home .venv/bin/python -m ingest --source file --path "$(HISTORY)" && \
+	METEO_HOME=$$home .venv/bin/python -m train backtest --train-end "$(TRAIN_END)" \
+	  --test-start "$(TEST_START)" --test-end "$(TEST_END)" --fields "$(FIELDS)"
+
+lock: setup ## take the newest allowed versions and write requirements/
+	.venv-tools/bin/uv lock --upgrade
+	@for group in $(GROUPS); do \
+	  .venv-tools/bin/uv export --quiet --frozen --only-group $$group --no-emit-project --no-emit-index-url \
+	    --no-header --output-file requirements/$$group.txt > /dev/null; done
