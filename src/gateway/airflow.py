@@ -122,10 +122,12 @@ class Airflow:
             raise UpstreamFailed(f"{self._upstream.name} answered {answer.status_code}")
         return answer.json()
 
-    async def _call(self, method: str, *path: str, headers: Mapping[str, str] | None = None, **options: Any) -> Any:
-        """One call, with one renewal of the token when it has run out."""
-        answer = await self._authorized(method, path, headers, options)
-        if answer.status_code == 401:
+    async def _call(
+        self, method: str, *path: str, headers: Mapping[str, str] | None = None, **options: Any
+    ) -> httpx.Response:
+        """One call, logging in first where there is no token yet or it has run out."""
+        answer = await self._authorized(method, path, headers, options) if self._token else None
+        if answer is None or answer.status_code == 401:
             login = await self._upstream.call("POST", "auth", "token", json=self._login)
             if login.status_code != 201:
                 raise UpstreamFailed(f"{self._upstream.name} refused the gateway's login with {login.status_code}")

@@ -2,9 +2,8 @@
 
 from datetime import timedelta
 
-import pendulum
 from airflow.providers.standard.operators.bash import BashOperator
-from airflow.sdk import DAG, Asset, Param
+from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param
 
 DAY = {"type": ["null", "string"], "format": "date"}
 
@@ -13,8 +12,8 @@ with DAG(
     description="Fetch, check and store the newest observations",
     doc_md="Runs `python -m ingest`. Without parameters: the configured source's current and previous month, all "
     "stations. Rows that are stored already are left alone, so a rerun does no harm.",
-    schedule="30 16 * * *",
-    start_date=pendulum.datetime(2026, 1, 1, tz="Australia/Sydney"),
+    # No run for the past when a new system comes up: its data have just been loaded and learnt from.
+    schedule=CronTriggerTimetable("30 16 * * *", timezone="Australia/Sydney", run_immediately=timedelta(0)),
     catchup=False,
     max_active_runs=1,
     tags=["data"],

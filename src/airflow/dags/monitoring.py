@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import pendulum
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG, Asset
 
@@ -11,7 +10,6 @@ with DAG(
     description="Join served forecasts with what fell and score them",
     doc_md="Runs `python -m monitoring` whenever an ingestion has brought observations.",
     schedule=[Asset("observations")],
-    start_date=pendulum.datetime(2026, 1, 1, tz="Australia/Sydney"),
     catchup=False,
     max_active_runs=1,
     tags=["quality"],

@@ -2,17 +2,16 @@
 
 from datetime import timedelta
 
-import pendulum
 from airflow.providers.standard.operators.bash import BashOperator
-from airflow.sdk import DAG, Param, chain
+from airflow.sdk import DAG, CronTriggerTimetable, Param, chain
 
 with DAG(
     dag_id="training",
     description="Snapshot, features, fit, judge, promote if no worse, have the champion served",
     doc_md="Each task is one command of a package; each can be run again without harm. A challenger that is worse "
     "than the champion on the same held-out days is not promoted, and the champion serves on.",
-    schedule="0 18 * * 0",
-    start_date=pendulum.datetime(2026, 1, 1, tz="Australia/Sydney"),
+    # No run for the past when a new system comes up: its data have just been loaded and learnt from.
+    schedule=CronTriggerTimetable("0 18 * * 0", timezone="Australia/Sydney", run_immediately=timedelta(0)),
     catchup=False,
     max_active_runs=1,
     tags=["model"],
