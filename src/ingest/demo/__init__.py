@@ -1,0 +1,1 @@
+"""The demo source: simulated weather served in BOM's own file format."""

@@ -1,0 +1,24 @@
+"""`python -m ingest.demo`: serve simulated months at the address of the setting ingest.demo_url."""
+
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from ingest.demo.app import create_app
+from ingest.demo.climate import Climate
+from ingest.demo.weather import Weather
+from meteo import logs
+from meteo.settings import Settings
+
+
+def main() -> None:
+    settings = Settings()
+    logs.configure("demo", settings.log_level)
+    address = urlsplit(settings.ingest.demo_url)
+    app = create_app(Weather(Climate.load()), lambda: datetime.now(UTC))
+    uvicorn.run(app, host=address.hostname or "127.0.0.1", port=address.port or 80, log_config=None, access_log=False)
+
+
+if __name__ == "__main__":
+    main()

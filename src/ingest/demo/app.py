@@ -1,0 +1,54 @@
+"""The demo source over HTTP: BOM's addresses, simulated months."""
+
+import calendar
+import re
+from collections.abc import Callable
+from datetime import date, datetime
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from ingest.demo.month_file import month_file, visible
+from ingest.demo.weather import Weather
+from ingest.sources import months_before
+from meteo.station import Station, stations
+
+MONTHS_KEPT = 16
+"""BOM keeps about 14; the demo a little more, so that a first model has a full year and a holdout."""
+
+_NAME = re.compile(r"(IDCJDW\d{4})\.(\d{4})(\d{2})\.csv")
+
+
+def create_app(weather: Weather, clock: Callable[[], datetime]) -> Starlette:
+    """`clock` gives the aware present; each station's files go as far as its own day has come."""
+    by_product = {station.bom_product: station for station in stations().values()}
+
+    def file(request: Request) -> Response:
+        name = _NAME.fullmatch(request.path_params["name"])
+        station = by_product.get(name[1]) if name else None
+        if name is None or station is None or request.path_params["folder"] != f"{name[2]}{name[3]}":
+            return _absent()
+        now = clock().astimezone(station.zone)
+        if not 1 <= int(name[3]) <= 12:
+            return _absent()
+        month = date(int(name[2]), int(name[3]), 1)
+        if not months_before(now.date(), MONTHS_KEPT) <= month <= now.date():
+            return _absent()
+        return Response(_content(weather, station, month, now), media_type="text/csv; charset=latin-1")
+
+    async def health(_: Request) -> Response:
+        return JSONResponse({"status": "alive", "source": "simulated"})
+
+    return Starlette(routes=[Route("/climate/dwo/{folder}/text/{name}", file), Route("/health", health)])
+
+
+def _content(weather: Weather, station: Station, month: date, now: datetime) -> bytes:
+    last = month.replace(day=calendar.monthrange(month.year, month.month)[1])
+    rows = weather.days(month, last)
+    return month_file(station, month, visible(rows[rows.station == station.name], now), now)
+
+
+def _absent() -> Response:
+    return HTMLResponse("<html><head><title>404 Not Found</title></head><body>Not Found</body></html>", 404)
