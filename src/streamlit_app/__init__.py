@@ -1,0 +1,1 @@
+"""The console: a Streamlit application that talks to the gateway and to nothing else."""

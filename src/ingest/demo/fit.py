@@ -92,9 +92,9 @@ def _mean_of_all(values: Floats) -> Floats:
 
 def _series_figures(values: Floats, waves: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     known = np.isfinite(values)
-    mean: Floats = np.linalg.lstsq(waves[known], values[known], rcond=None)[0]
+    mean = np.linalg.lstsq(waves[known], values[known], rcond=None)[0].astype(float)
     rest = values - waves @ mean
-    spread: Floats = np.linalg.lstsq(waves[known], np.abs(rest[known]) * np.sqrt(np.pi / 2), rcond=None)[0]
+    spread = np.linalg.lstsq(waves[known], np.abs(rest[known]) * np.sqrt(np.pi / 2), rcond=None)[0].astype(float)
     standard = rest / np.maximum(waves @ spread, 1e-3)
     quantiles: Floats = np.quantile(standard[known], norm.cdf(SCORES))
     scores = np.zeros(len(values))

@@ -1,0 +1,36 @@
+"""`python -m streamlit_app`: serve the console."""
+
+from meteo import logs
+from meteo.database import connect
+from meteo.settings import Settings
+from streamlit_app.app import create_app
+from streamlit_app.client import Gateway
+from streamlit_app.desk import Desk
+from streamlit_app.session import ConsoleSessions
+
+
+def main() -> None:
+    settings = Settings()
+    logs.configure("console", settings.log_level)
+    gateway = Gateway(settings.gateway.address)
+    sessions = ConsoleSessions(
+        connect(f"sqlite:///{settings.home / 'console.db'}"), gateway, settings.console.idle_minutes
+    )
+    app = create_app(Desk(gateway, sessions), secure=settings.console.address.startswith("https://"))
+    app.run(
+        config={
+            "server.address": settings.console.host,
+            "server.port": settings.console.port,
+            "server.headless": True,
+            "server.fileWatcherType": "none",
+            "server.maxUploadSize": 10,
+            "browser.gatherUsageStats": False,
+            "client.showErrorDetails": "none",
+            "client.toolbarMode": "minimal",
+            "client.showSidebarNavigation": True,
+        }
+    )
+
+
+if __name__ == "__main__":
+    main()

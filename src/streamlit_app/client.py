@@ -1,0 +1,122 @@
+"""The gateway, as the console speaks to it; the only HTTP client here."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from pydantic import TypeAdapter
+
+from meteo.contract import DayBody, Prediction, StationBody
+from meteo.errors import (
+    Conflict,
+    InvalidInput,
+    MeteoError,
+    NotAllowed,
+    NotAuthenticated,
+    NotFound,
+    Unavailable,
+    UpstreamFailed,
+)
+
+_ERRORS: dict[int, type[MeteoError]] = {401: NotAuthenticated, 403: NotAllowed, 404: NotFound, 409: Conflict}
+_STATIONS = TypeAdapter(list[StationBody])
+_DAYS = TypeAdapter(list[DayBody])
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A session at the gateway; `expires_in` is the access token's life in seconds."""
+
+    access: str
+    refresh: str
+    expires_in: int
+
+
+class Gateway:
+    """Each method is one call; errors are the kernel's, with the request id in the sentence."""
+
+    def __init__(self, address: str) -> None:
+        self._client = httpx.Client(base_url=address, timeout=httpx.Timeout(30, connect=3), trust_env=False)
+
+    def log_in(self, username: str, password: str) -> Tokens:
+        return _tokens(self._call("POST", "/token", data={"username": username, "password": password}))
+
+    def refresh(self, refresh_token: str) -> Tokens:
+        return _tokens(self._call("POST", "/token/refresh", json={"refresh_token": refresh_token}))
+
+    def log_out(self, access: str) -> None:
+        self._call("POST", "/logout", access)
+
+    def me(self, access: str) -> dict[str, str]:
+        """username and role, as they are now."""
+        found: dict[str, str] = self._call("GET", "/me", access).json()
+        return found
+
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = self._call("GET", "/status").json()
+        return found
+
+    def stations(self, access: str) -> list[StationBody]:
+        return _STATIONS.validate_json(self._call("GET", "/stations", access).content)
+
+    def observations(self, access: str, station: str) -> list[DayBody]:
+        """The newest stored days, oldest first."""
+        return _DAYS.validate_json(self._call("GET", f"/stations/{station}/observations", access).content)
+
+    def predict(self, access: str, body: Mapping[str, Any]) -> Prediction:
+        return Prediction.model_validate_json(self._call("POST", "/predict", access, json=body).content)
+
+    def start(self, access: str, dag: str, body: Mapping[str, Any]) -> str:
+        """Launch a pipeline; the run's id."""
+        run_id: str = self._call("POST", f"/admin/{dag}", access, json=body).json()["run_id"]
+        return run_id
+
+    def runs(self, access: str, dag: str, limit: int = 10) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._call(
+            "GET", "/admin/runs", access, params={"dag": dag, "limit": limit}
+        ).json()
+        return found
+
+    def run(self, access: str, dag: str, run_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = self._call("GET", f"/admin/runs/{dag}/{run_id}", access).json()
+        return found
+
+    def log(self, access: str, dag: str, run_id: str, task: str) -> str:
+        return self._call("GET", f"/admin/runs/{dag}/{run_id}/tasks/{task}/log", access).text
+
+    def ingestions(self, access: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._call("GET", "/admin/ingestions", access, params={"limit": 10}).json()
+        return found
+
+    def models(self, access: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._call("GET", "/admin/models", access).json()
+        return found
+
+    def _call(self, method: str, path: str, access: str = "", **options: Any) -> httpx.Response:
+        headers = {"X-Request-ID": uuid.uuid4().hex} | ({"Authorization": f"Bearer {access}"} if access else {})
+        try:
+            answer = self._client.request(method, path, headers=headers, **options)
+        except httpx.HTTPError as error:
+            raise Unavailable("the gateway does not answer; nothing was changed, try again in a moment") from error
+        if answer.is_success:
+            return answer
+        raise _error(answer)
+
+
+def _tokens(answer: httpx.Response) -> Tokens:
+    body = answer.json()
+    return Tokens(body["access_token"], body["refresh_token"], body["expires_in"])
+
+
+def _error(answer: httpx.Response) -> MeteoError:
+    if not answer.headers.get("content-type", "").startswith("application/problem+json"):
+        return UpstreamFailed(f"the gateway answered {answer.status_code} in no form we know")
+    body = answer.json()
+    detail = f"{body['detail']} (request {body['request_id']})"
+    if answer.status_code == 422:
+        return InvalidInput(detail, [(entry["field"], entry["message"]) for entry in body.get("errors", [])])
+    if answer.status_code == 503:
+        return Unavailable(detail, int(answer.headers.get("Retry-After", "5")))
+    return _ERRORS.get(answer.status_code, UpstreamFailed)(detail)

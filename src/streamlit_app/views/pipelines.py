@@ -1,0 +1,113 @@
+"""For admins: launch ingestion and training, and watch them run."""
+
+from datetime import date
+from typing import Any
+
+import streamlit as st
+
+from meteo.errors import MeteoError, NotAuthenticated
+from meteo.station import stations
+from streamlit_app.desk import desk, identity
+
+_DAGS = ("ingestion", "training", "monitoring")
+_RUNNING = ("queued", "running")
+_MARKS = {"success": "✅", "failed": "❌", "running": "🔄", "queued": "⏳", "up_for_retry": "🔁", "skipped": "⏭️"}
+
+
+def show() -> None:
+    who = identity()
+    if who.role != "admin":
+        st.error("This page needs the role admin.")
+        st.stop()
+    st.title("Pipelines")
+    left, right = st.columns(2, gap="large")
+    with left:
+        _ingestion_form()
+    with right:
+        _training_form()
+    st.divider()
+    _live()
+    _published()
+
+
+def _ingestion_form() -> None:
+    with st.form("ingestion"):
+        st.subheader("Ingestion")
+        chosen = st.multiselect("Stations", list(stations()), placeholder="all")
+        first, last = st.columns(2)
+        start: date | None = first.date_input("From", None, help="empty: the newest months of the source")
+        end: date | None = last.date_input("To", None)
+        if st.form_submit_button("Launch ingestion", type="primary"):
+            body = {"stations": chosen or None, "start": start and start.isoformat(), "end": end and end.isoformat()}
+            _launch("ingestion", {name: value for name, value in body.items() if value is not None})
+
+
+def _training_form() -> None:
+    with st.form("training"):
+        st.subheader("Training")
+        kind = st.selectbox("Model kind", ("xgboost", "logistic", "random_forest"))
+        st.caption("A challenger is promoted only if it is no worse than the champion on the same held-out days.")
+        if st.form_submit_button("Launch training", type="primary"):
+            _launch("training", {"model": kind})
+
+
+def _launch(dag: str, body: dict[str, Any]) -> None:
+    try:
+        run_id = desk().gateway.start(identity().access, dag, body)
+    except NotAuthenticated:
+        raise
+    except MeteoError as error:
+        st.error(f"{error.title}: {error.detail}")
+    else:
+        st.session_state["watched"] = dag
+        st.success(f"Launched {dag}: {run_id}")
+
+
+@st.fragment(run_every=3)
+def _live() -> None:
+    """Polls the gateway; stops with the session."""
+    access = identity().access
+    watched = st.segmented_control("Pipeline", _DAGS, key="watched", default=None) or "ingestion"
+    try:
+        runs = desk().gateway.runs(access, watched)
+        if not runs:
+            st.info(f"{watched} has not run yet.")
+            return
+        labels = {run["run_id"]: f"{_MARKS.get(run['state'], '')} {run['state']} · {run['run_id']}" for run in runs}
+        run_id = st.selectbox("Run", list(labels), format_func=labels.__getitem__)
+        _show_run(desk().gateway.run(access, watched, run_id), access)
+    except NotAuthenticated:
+        raise
+    except MeteoError as error:
+        st.error(f"{error.title}: {error.detail}")
+
+
+def _show_run(run: dict[str, Any], access: str) -> None:
+    st.markdown(f"**{run['dag']}** is **{run['state']}** · {run['note'] or 'by schedule'}")
+    done = sum(task["state"] == "success" for task in run["tasks"])
+    st.progress(done / max(len(run["tasks"]), 1), f"{done} of {len(run['tasks'])} tasks done")
+    for task in run["tasks"]:
+        state = task["state"] or "waiting"
+        seconds = f" · {task['seconds']:.0f} s" if task["seconds"] else ""
+        with st.expander(f"{_MARKS.get(state, '▫️')} {task['task']}: {state}{seconds} · try {task['try_number']}"):
+            if task["summary"] is not None:
+                st.json(task["summary"])
+            if task["state"] and st.toggle("Log", key=f"log {run['run_id']} {task['task']}"):
+                text = desk().gateway.log(access, run["dag"], run["run_id"], task["task"])
+                st.code("\n".join(text.splitlines()[-60:]), language=None)
+
+
+def _published() -> None:
+    access = identity().access
+    st.subheader("What came in")
+    st.dataframe(desk().gateway.ingestions(access), hide_index=True)
+    st.subheader("Published models")
+    models = [
+        {
+            "version": model["version"], "serves as": ", ".join(model["aliases"]), "kind": model["kind"],
+            **{name: model["metrics"].get(name) for name in ("roc_auc", "brier", "ece")},
+            "demo data": model["simulated"],
+        }
+        for model in desk().gateway.models(access)
+    ]  # fmt: skip
+    st.dataframe(models, hide_index=True)
