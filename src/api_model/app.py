@@ -64,7 +64,7 @@ def create_app(
 
     CurrentCaller = Annotated[Caller, Depends(caller)]  # noqa: N806 - a type
 
-    @app.post("/predict", response_model_exclude_none=True)
+    @app.post("/predict", response_model_exclude_unset=True)
     async def predict(request: Request, current: CurrentCaller) -> Prediction:
         asked = await web.json_body(request, PredictRequest)
         if asked.model is not None:

@@ -27,7 +27,7 @@ def main() -> None:
             "browser.gatherUsageStats": False,
             "client.showErrorDetails": "none",
             "client.toolbarMode": "minimal",
-            "client.showSidebarNavigation": True,
+            "theme.primaryColor": "#0b6aa2",
         }
     )
 

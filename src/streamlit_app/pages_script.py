@@ -17,8 +17,8 @@ st.set_page_config("Rain tomorrow", "🌧", layout="wide")
 try:
     who = identity()
     if _simulated():
-        st.warning("**DEMO DATA** – simulated weather, not real observations.", icon="⚠️")
-    pages = [st.Page(forecast.show, title="Forecast", icon=":material/rainy:", url_path="forecast", default=True)]
+        st.warning("**DEMO DATA** – simulated weather, not real observations.", icon=":material/science:")
+    pages = [st.Page(forecast.show, title="Forecast", icon=":material/rainy:", default=True)]
     if who.role == "admin":
         pages.append(
             st.Page(pipelines.show, title="Pipelines", icon=":material/conversion_path:", url_path="pipelines")

@@ -22,6 +22,7 @@ _DERIVED = {
     "cloud_change": "Cloud change 9am–3pm", "wind_speed_change": "Wind change 9am–3pm", "latitude": "Place (latitude)",
     "longitude": "Place (longitude)", "elevation_m": "Elevation",
 }  # fmt: skip
+_WINDS = {"gust": "Strongest gust", "9am": "Wind at 9am", "3pm": "Wind at 3pm"}
 
 
 def show() -> None:
@@ -130,21 +131,29 @@ def _answer(answer: Prediction, station: StationBody) -> None:
 
 
 def _reasons(answer: Prediction) -> None:
-    strongest = sorted(answer.contributions or [], key=lambda reason: -abs(reason.effect))[:_REASONS]
+    effects: dict[str, float] = {}
+    for reason in answer.contributions or []:
+        label = _label(reason.feature, reason.value)
+        effects[label] = effects.get(label, 0) + reason.effect
+    strongest = sorted(effects.items(), key=lambda entry: -abs(entry[1]))[:_REASONS]
     table = pd.DataFrame(
         {
-            "reason": [_label(reason.feature, reason.value) for reason in strongest],
-            "effect": [reason.effect for reason in strongest],
-            "towards": ["rain" if reason.effect > 0 else "no rain" for reason in strongest],
+            "reason": [label for label, _ in strongest],
+            "effect": [effect for _, effect in strongest],
+            "towards": ["rain" if effect > 0 else "no rain" for _, effect in strongest],
         }
     )
     chart = (
-        alt.Chart(table, title="What moved the chance most")
+        alt.Chart(table, title="What moved the chance most", height=300)
         .mark_bar()
         .encode(
             x=alt.X("effect", title="effect on the log-odds of rain"),
             y=alt.Y("reason", sort=None, title=None, axis=alt.Axis(labelLimit=320)),
-            color=alt.Color("towards", scale=alt.Scale(domain=["rain", "no rain"], range=["#1f77b4", "#d98c21"])),
+            color=alt.Color(
+                "towards",
+                legend=alt.Legend(orient="bottom"),
+                scale=alt.Scale(domain=["rain", "no rain"], range=["#1f77b4", "#d98c21"]),
+            ),
             tooltip=["reason", "effect", "towards"],
         )
     )
@@ -158,7 +167,7 @@ def _label(feature: str, value: float | None) -> str:
     if feature.startswith("season"):
         return "Time of year"
     if feature.startswith("wind_"):
-        return f"Wind, {'east–west' if '_u_' in feature else 'north–south'} ({feature.rpartition('_')[2]})"
+        return _WINDS[feature.rpartition("_")[2]]
     return _DERIVED[feature]
 
 

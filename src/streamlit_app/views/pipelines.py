@@ -11,7 +11,11 @@ from streamlit_app.desk import desk, identity
 
 _DAGS = ("ingestion", "training", "monitoring")
 _RUNNING = ("queued", "running")
-_MARKS = {"success": "✅", "failed": "❌", "running": "🔄", "queued": "⏳", "up_for_retry": "🔁", "skipped": "⏭️"}
+_MARKS = {
+    "success": ":material/check_circle:", "failed": ":material/error:", "running": ":material/autorenew:",
+    "up_for_retry": ":material/replay:",
+}  # fmt: skip
+_WAITING = ":material/schedule:"
 
 
 def show() -> None:
@@ -73,7 +77,7 @@ def _live() -> None:
         if not runs:
             st.info(f"{watched} has not run yet.")
             return
-        labels = {run["run_id"]: f"{_MARKS.get(run['state'], '')} {run['state']} · {run['run_id']}" for run in runs}
+        labels = {run["run_id"]: f"{run['state']} · {run['run_id']}" for run in runs}
         run_id = st.selectbox("Run", list(labels), format_func=labels.__getitem__)
         _show_run(desk().gateway.run(access, watched, run_id), access)
     except NotAuthenticated:
@@ -89,7 +93,7 @@ def _show_run(run: dict[str, Any], access: str) -> None:
     for task in run["tasks"]:
         state = task["state"] or "waiting"
         seconds = f" · {task['seconds']:.0f} s" if task["seconds"] else ""
-        with st.expander(f"{_MARKS.get(state, '▫️')} {task['task']}: {state}{seconds} · try {task['try_number']}"):
+        with st.expander(f"{_MARKS.get(state, _WAITING)} {task['task']}: {state}{seconds} · try {task['try_number']}"):
             if task["summary"] is not None:
                 st.json(task["summary"])
             if task["state"] and st.toggle("Log", key=f"log {run['run_id']} {task['task']}"):
