@@ -26,6 +26,7 @@ def main() -> None:
             "server.maxUploadSize": 10,
             "browser.gatherUsageStats": False,
             "client.showErrorDetails": "none",
+            "client.showErrorLinks": False,
             "client.toolbarMode": "minimal",
             "theme.primaryColor": "#0b6aa2",
         }

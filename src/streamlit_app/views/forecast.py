@@ -144,11 +144,11 @@ def _reasons(answer: Prediction) -> None:
         }
     )
     chart = (
-        alt.Chart(table, title="What moved the chance most", height=300)
+        alt.Chart(table, title="What moved the chance most", height=alt.Step(28))
         .mark_bar()
         .encode(
             x=alt.X("effect", title="effect on the log-odds of rain"),
-            y=alt.Y("reason", sort=None, title=None, axis=alt.Axis(labelLimit=320)),
+            y=alt.Y("reason", sort=None, title=None, axis=alt.Axis(labelLimit=320, labelOverlap=False)),
             color=alt.Color(
                 "towards",
                 legend=alt.Legend(orient="bottom"),
@@ -166,9 +166,7 @@ def _label(feature: str, value: float | None) -> str:
         return f"{field.label}: {'not known' if value is None else f'{value:g} {field.unit}'}"
     if feature.startswith("season"):
         return "Time of year"
-    if feature.startswith("wind_"):
-        return _WINDS[feature.rpartition("_")[2]]
-    return _DERIVED[feature]
+    return _DERIVED.get(feature) or _WINDS[feature.rpartition("_")[2]]
 
 
 def _words(probability: float) -> str:
