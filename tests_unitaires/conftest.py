@@ -1,11 +1,16 @@
 """What tests of several packages share."""
 
-from collections.abc import Callable
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import uvicorn
 import xgboost
 
 from meteo import features
@@ -116,3 +121,33 @@ def bundle(tmp_path: Path, weather: Callable[..., Observations], card: Card) -> 
     booster.save_model(folder / "model.ubj")
     seal(folder, card)
     return folder
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Any], str]]:
+    """Serve an ASGI application on a free loopback port; its address. Real HTTP, stopped after the test."""
+    running: list[tuple[uvicorn.Server, threading.Thread]] = []
+
+    def start(app: Any) -> str:
+        listener = socket.create_server(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        running.append((server, thread))
+        wait_until(lambda: server.started)
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    yield start
+    for server, thread in running:
+        server.should_exit = True
+        thread.join(timeout=10)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    """Return as soon as `condition` holds; TimeoutError when it does not in time."""
+    pause = threading.Event()
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {seconds} s")
+        pause.wait(0.02)

@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from gateway.users import User
 from meteo import web
 from meteo.auth import Caller, ServiceTokens
-from meteo.errors import Unavailable, UpstreamFailed
+from meteo.errors import NotFound, Unavailable, UpstreamFailed
 
 _PASSED_ON = ("content-type", "retry-after")
 
@@ -30,6 +30,8 @@ class Upstream:
 
     async def call(self, method: str, *path: str, **options: Any) -> httpx.Response:
         """The answer to `method` at the path made of these parts, each quoted; Unavailable when none came in time."""
+        if not {"", ".", ".."}.isdisjoint(path):
+            raise NotFound("no such path")
         url = "/" + "/".join(quote(part, safe="") for part in path)
         try:
             async with asyncio.timeout(self._deadline):

@@ -23,7 +23,7 @@ class TokenPair(BaseModel):
 
 
 class RefreshRequest(Body):
-    refresh_token: str = Field(max_length=200)
+    refresh_token: str = Field(max_length=4096)
 
 
 class Me(BaseModel):

@@ -1,0 +1,152 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import text
+
+from api_model.app import create_app
+from api_model.predictor import Predictor
+from meteo.auth import Caller, ServiceTokens
+from meteo.database import connect
+from meteo.errors import NotFound
+from meteo.model import Model
+from meteo.observation import Observations
+from meteo.prediction_log import PredictionLog, records
+from meteo.store import Batch, ObservationStore
+
+TOKENS = ServiceTokens("s" * 32)
+BODY = {"station": "Sydney", "date": "2020-06-01", "observation": {"humidity_3pm": 90}}
+
+
+class Registry:
+    name = "rain-tomorrow"
+    folder: Path | None = None
+
+    def version_of(self, alias: str) -> str | None:
+        return "1" if self.folder else None
+
+    def load(self, alias: str) -> Model:
+        if self.folder is None:
+            raise NotFound("no version is champion yet")
+        return Model.load(self.folder, "1")
+
+    def load_version(self, version: str) -> Model:
+        return self.load("champion")
+
+
+@pytest.fixture
+def registry(bundle: Path) -> Registry:
+    found = Registry()
+    found.folder = bundle
+    return found
+
+
+@pytest.fixture
+def log_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'predictions.db'}"
+
+
+@pytest.fixture
+def client(registry: Registry, log_url: str, store: ObservationStore, weather: Callable[..., Observations]
+           ) -> Iterator[TestClient]:  # fmt: skip
+    run = store.start_run("demo", {})
+    store.upsert(run, "demo", "f", [Batch(weather(days=30), "IDCJDW2124")])
+    store.finish_run(run, "success", files=1, size=5, problems=[])
+    predictor = Predictor(registry)
+    app = create_app(predictor, PredictionLog(connect(log_url)), store, TOKENS, name="rain-tomorrow", poll_seconds=60)
+    with TestClient(app) as found:
+        found.headers["Authorization"] = f"Bearer {TOKENS.issue(Caller('ann', 'user', 'gateway'))}"
+        found.post("/reload")
+        yield found
+
+
+def test_a_prediction_is_in_the_log_when_it_is_answered(client: TestClient, log_url: str) -> None:
+    answer = client.post("/predict", json=BODY, headers={"X-Request-ID": "request-0001"}).json()
+    (record,) = records(connect(log_url))
+    assert record.prediction_id == answer["prediction_id"]
+    assert (record.subject, record.request_id, record.station) == ("ann", "request-0001", "Sydney")
+    assert record.probability == answer["probability"]
+    assert record.observation == {"humidity_3pm": 90}
+    assert answer["request_id"] == "request-0001"
+
+
+def test_reasons_come_only_when_asked_for(client: TestClient) -> None:
+    assert "contributions" not in client.post("/predict", json=BODY).json()
+    answer = client.post("/predict", json={**BODY, "explain": True}).json()
+    unknown = next(part for part in answer["contributions"] if part["feature"] == "temp_9am")
+    assert unknown["value"] is None
+
+
+def test_a_prediction_that_cannot_be_logged_is_not_answered(client: TestClient, log_url: str) -> None:
+    with connect(log_url).begin() as connection:
+        connection.execute(text("DROP TABLE predictions"))
+    answer = client.post("/predict", json=BODY)
+    assert answer.status_code == 503
+    assert "probability" not in answer.json()
+
+
+@pytest.mark.parametrize("path", ["/model", "/stations", "/stations/Sydney/observations", "/ingestions", "/state"])
+def test_every_route_needs_a_service_token(client: TestClient, path: str) -> None:
+    assert client.get(path).status_code == 200
+    assert client.get(path, headers={"Authorization": "Bearer x"}).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/predict", "/reload"])
+def test_posts_need_a_service_token_too(client: TestClient, path: str) -> None:
+    assert client.post(path, json=BODY, headers={"Authorization": ""}).status_code == 401
+
+
+def test_wrong_input_is_a_problem_that_names_the_field(client: TestClient) -> None:
+    for body, field in (({**BODY, "station": "Sidney"}, "station"), ({**BODY, "date": "2999-01-01"}, "date"),
+                        ({**BODY, "observation": {"humidity_3pm": 101}}, "observation.humidity_3pm"),
+                        ({**BODY, "date": "1 June"}, "date")):  # fmt: skip
+        answer = client.post("/predict", json=body)
+        assert answer.status_code == 422
+        assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+def test_the_card_says_what_serves(client: TestClient) -> None:
+    card = client.get("/model").json()
+    assert (card["version"], card["kind"], card["simulated"]) == ("1", "xgboost", True)
+    assert card["metrics"] == {"brier": 0.1}
+    assert client.get("/state").json() == {"model_version": "1", "model_problem": None, "simulated": True}
+
+
+def test_observations_are_the_newest_fortnight_or_the_range(client: TestClient) -> None:
+    newest = client.get("/stations/Sydney/observations").json()
+    assert [newest[0]["date"], newest[-1]["date"], len(newest)] == ["2020-01-17", "2020-01-30", 14]
+    some = client.get("/stations/Sydney/observations", params={"start": "2020-01-02", "end": "2020-01-03"}).json()
+    assert [day["date"] for day in some] == ["2020-01-02", "2020-01-03"]
+    assert client.get("/stations/Hobart/observations").json() == []
+    assert client.get("/stations/Nowhere/observations").status_code == 422
+
+
+def test_stations_say_how_new_their_observations_are(client: TestClient) -> None:
+    latest = {place["name"]: place["latest"] for place in client.get("/stations").json()}
+    assert len(latest) == 49
+    assert (latest["Sydney"], latest["Hobart"]) == ("2020-01-30", None)
+
+
+def test_ingestions_are_listed(client: TestClient) -> None:
+    (run,) = client.get("/ingestions").json()
+    assert (run["new"], run["state"]) == (60, "success")
+
+
+def test_metrics_count_predictions_by_station_and_class(client: TestClient) -> None:
+    client.post("/predict", json=BODY)
+    text = client.get("/metrics").text
+    assert 'predictions_total{rain_tomorrow="true",station="Sydney"} 1.0' in text
+    assert 'model_version{name="rain-tomorrow"} 1.0' in text
+
+
+def test_without_a_model_it_is_alive_but_not_ready(log_url: str, store: ObservationStore) -> None:
+    app = create_app(
+        Predictor(Registry()), PredictionLog(connect(log_url)), store, TOKENS, name="rain-tomorrow", poll_seconds=60
+    )
+    with TestClient(app) as client:
+        assert client.get("/health/live").status_code == 200
+        assert client.get("/health/ready").status_code == 503
+        token = {"Authorization": f"Bearer {TOKENS.issue(Caller('ann', 'user', 'gateway'))}"}
+        assert client.post("/predict", json=BODY, headers=token).status_code == 503
+        assert client.post("/reload", headers=token).status_code == 404

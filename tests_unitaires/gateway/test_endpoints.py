@@ -1,0 +1,220 @@
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi.routing import APIRoute
+from fastapi.testclient import TestClient
+from starlette.responses import HTMLResponse, JSONResponse
+
+from gateway.app import create_app
+from gateway.services import Services, _admin, _current
+from meteo.auth import Caller, ServiceTokens
+
+LogIn = Callable[[str], dict[str, str]]
+PREDICTION = {"station": "Sydney", "date": "2024-01-01", "observation": {"humidity_3pm": 80}}
+
+ANYONE = {"POST /token", "POST /token/refresh", "GET /status"}
+INTERNAL = {"GET /health/live", "GET /health/ready", "GET /metrics"}
+
+
+def permissions(services: Services) -> dict[str, str]:
+    """Who may call each route, read off its dependencies."""
+
+    def needed(dependant: Any) -> set[Any]:
+        return {dependant.call}.union(*(needed(part) for part in dependant.dependencies))
+
+    found = {}
+    stack = list(create_app(services, []).router.routes)
+    while stack:
+        route = stack.pop()
+        if isinstance(route, APIRoute):
+            calls = needed(route.dependant)
+            who = "admin" if _admin in calls else "user" if _current in calls else "anyone"
+            found.update({f"{method} {route.path}": who for method in route.methods})
+        elif hasattr(route, "original_router"):
+            stack.extend(route.original_router.routes)
+    return found
+
+
+def test_every_route_declares_who_may_call_it(services: Services) -> None:
+    found = permissions(services)
+    assert len(found) > 15
+    for route, who in found.items():
+        expected = "anyone" if route in ANYONE | INTERNAL else "admin" if " /admin/" in route else "user"
+        assert who == expected, route
+
+
+def test_anonymous_calls_are_refused_and_admin_routes_refuse_users(
+    client: TestClient, services: Services, log_in: LogIn
+) -> None:
+    bearer = log_in("ann")
+    for route, who in permissions(services).items():
+        if who == "anyone":
+            continue
+        method, path = route.split()
+        concrete = (
+            path.replace("{station}", "Sydney")
+            .replace("{dag}", "training")
+            .replace("{run_id}", "r")
+            .replace("{task}", "t")
+        )
+        assert client.request(method, concrete).status_code == 401, route
+        if who == "admin":
+            assert client.request(method, concrete, headers=bearer).status_code == 403, route
+
+
+def test_a_prediction_goes_through_unparsed_on_behalf_of_the_user(
+    client: TestClient, behind: Any, log_in: LogIn
+) -> None:
+    behind.answers["POST /predict"] = JSONResponse({"probability": 0.5})
+    body = json.dumps(PREDICTION, indent=3).encode()
+    answer = client.post("/predict", content=body, headers={
+        **log_in("ann"), "X-Request-ID": "request-0001", "X-User": "root", "X-Role": "admin", "Forwarded": "for=1.2.3.4",
+    })  # fmt: skip
+    assert answer.json() == {"probability": 0.5}
+    _, _, headers, sent = behind.calls[-1]
+    assert sent == body
+    assert headers["x-request-id"] == "request-0001"
+    assert ServiceTokens("s" * 40).caller(headers["authorization"]) == Caller("ann", "user", "gateway")
+    assert not {"x-user", "x-role", "forwarded", "cookie"} & set(headers)
+
+
+def test_a_refusal_of_the_model_api_is_passed_on_as_it_is(client: TestClient, behind: Any, log_in: LogIn) -> None:
+    problem = {"title": "Invalid input", "status": 422, "detail": "x", "errors": [{"field": "station", "message": "?"}]}
+    behind.answers["POST /predict"] = JSONResponse(problem, 422, media_type="application/problem+json")
+    answer = client.post("/predict", json=PREDICTION, headers=log_in("ann"))
+    assert (answer.status_code, answer.json()) == (422, problem)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    "nonsense", [HTMLResponse("<html>ok</html>"), JSONResponse({}, 401), HTMLResponse("proxy error", 502)]
+)
+def test_nonsense_from_upstream_is_a_502(client: TestClient, behind: Any, log_in: LogIn, nonsense: Any) -> None:
+    behind.answers["GET /stations"] = nonsense
+    answer = client.get("/stations", headers=log_in("ann"))
+    assert answer.status_code == 502
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", ["/stations/..%2f..%2fstate/observations", "/stations/Sydney%00/observations",
+                                  "/stations/sydney/observations", "/stations/%2e%2e/observations"])  # fmt: skip
+def test_a_path_that_is_no_station_reaches_no_upstream(
+    client: TestClient, behind: Any, log_in: LogIn, path: str
+) -> None:
+    assert client.get(path, headers=log_in("ann")).status_code in (404, 422)
+    assert behind.calls == []
+
+
+def test_observations_are_asked_for_by_station_and_range(client: TestClient, behind: Any, log_in: LogIn) -> None:
+    client.get("/stations/Sydney/observations?start=2024-01-01&end=2024-01-02&limit=9", headers=log_in("ann"))
+    assert behind.calls[-1][1] == "/stations/Sydney/observations"
+    wrong = client.get("/stations/Sydney/observations?start=yesterday", headers=log_in("ann"))
+    assert [error["field"] for error in wrong.json()["errors"]] == ["start"]
+
+
+def test_a_trigger_reaches_airflow_with_the_persons_name(client: TestClient, behind: Any, log_in: LogIn) -> None:
+    behind.airflow()
+    asked = {"stations": ["Sydney"], "start": "2024-01-01", "end": "2024-01-31"}
+    answer = client.post("/admin/ingestion", json=asked, headers={**log_in("root"), "X-Request-ID": "request-0002"})
+    assert (answer.status_code, answer.json()) == (202, {"dag": "ingestion", "run_id": "manual__1"})
+    method, path, headers, body = behind.calls[-1]
+    assert (method, path, headers["authorization"]) == (
+        "POST", "/api/v2/dags/ingestion/dagRuns", "Bearer airflow-token",
+    )  # fmt: skip
+    assert json.loads(body) == {
+        "logical_date": None, "conf": asked, "note": "asked by root, request request-0002",
+    }  # fmt: skip
+    (entry,) = client.get("/admin/audit?limit=1", headers=log_in("root")).json()[:1]
+    assert entry["action"] == "login"
+
+
+def test_a_trigger_is_audited_with_its_parameters(
+    client: TestClient, behind: Any, log_in: LogIn, services: Services
+) -> None:
+    behind.airflow()
+    client.post("/admin/ingestion", json={"source": "demo"}, headers=log_in("root"))
+    (entry,) = services.audit.latest(1)
+    assert (entry["actor"], entry["action"], entry["outcome"]) == ("root", "start ingestion", "success")
+    assert entry["detail"] == {"conf": {"source": "demo"}}
+
+
+def test_a_second_trigger_while_one_runs_is_a_conflict(client: TestClient, behind: Any, log_in: LogIn) -> None:
+    behind.airflow()
+    behind.answers["GET /api/v2/dags/ingestion/dagRuns"] = JSONResponse(
+        {"dag_runs": [{"dag_run_id": "manual__0"}], "total_entries": 1}
+    )
+    answer = client.post("/admin/ingestion", headers=log_in("root"))
+    assert answer.status_code == 409
+    assert "manual__0" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [("/admin/ingestion", {"start": "2024-02-30"}, "start"), ("/admin/ingestion", {"sources": "demo"}, "sources"),
+     ("/admin/ingestion", {"stations": ["Sidney"]}, "station"), ("/admin/ingestion", {"source": "ftp"}, "source"),
+     ("/admin/ingestion", {"start": "2024-02-01", "end": "2024-01-01"}, "end"),
+     ("/admin/training", {"model": "oracle"}, "model"), ("/admin/training", {"params": 3}, "params")],
+)  # fmt: skip
+def test_wrong_parameters_are_refused_before_airflow_sees_them(
+    client: TestClient, behind: Any, log_in: LogIn, path: str, body: Any, field: str
+) -> None:
+    answer = client.post(path, json=body, headers=log_in("root"))
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+    assert behind.calls == []
+
+
+@pytest.mark.parametrize("path", ["/admin/runs/training/..%2f..%2fpools", "/admin/runs/training/a%20b",
+                                  "/admin/runs/training/r/tasks/..%2fx/log", "/admin/runs/everything/r"])  # fmt: skip
+def test_odd_run_and_task_names_reach_no_upstream(client: TestClient, behind: Any, log_in: LogIn, path: str) -> None:
+    assert client.get(path, headers=log_in("root")).status_code in (404, 422)
+    assert behind.calls == []
+
+
+def test_an_expired_airflow_token_is_renewed_once(client: TestClient, behind: Any, log_in: LogIn) -> None:
+    behind.airflow()
+    behind.answers["GET /api/v2/dags/training/dagRuns"] = JSONResponse({"detail": "expired"}, 401)
+    assert client.get("/admin/runs?dag=training", headers=log_in("root")).status_code == 502
+    asked = [path for _, path, _, _ in behind.calls]
+    assert asked == ["/auth/token", "/api/v2/dags/training/dagRuns"]
+    client.get("/admin/runs?dag=training", headers=log_in("root"))
+    again = [path for _, path, _, _ in behind.calls][2:]
+    assert again == ["/api/v2/dags/training/dagRuns", "/auth/token", "/api/v2/dags/training/dagRuns"]
+
+
+def test_status_tells_the_truth_of_every_part(client: TestClient, behind: Any) -> None:
+    behind.airflow()
+    found = client.get("/status").json()
+    assert (found["status"], found["simulated"], found["model_version"]) == ("ok", True, "3")
+    behind.answers["GET /api/v2/monitor/health"] = JSONResponse({"scheduler": {"status": "unhealthy"}})
+    found = client.get("/status").json()
+    assert found["status"] == "degraded"
+    states = {part["name"]: (part["state"], part["detail"]) for part in found["dependencies"]}
+    assert states == {
+        "api_model": ("up", None), "mlflow": ("up", None), "airflow": ("down", "scheduler is unhealthy"),
+    }  # fmt: skip
+
+
+def test_models_are_listed_newest_first_with_their_aliases(client: TestClient, behind: Any, log_in: LogIn) -> None:
+    prefix = "GET /api/2.0/mlflow"
+    behind.answers[f"{prefix}/registered-models/get"] = JSONResponse(
+        {"registered_model": {"aliases": [{"alias": "champion", "version": "10"}]}}
+    )
+    tags = [
+        {"key": "kind", "value": "xgboost"},
+        {"key": "brier", "value": "0.1"},
+        {"key": "simulated", "value": "true"},
+    ]
+    behind.answers[f"{prefix}/model-versions/search"] = JSONResponse(
+        {"model_versions": [{"version": name, "creation_timestamp": 5, "tags": tags} for name in ("9", "10")]}
+    )
+    newest, older = client.get("/admin/models", headers=log_in("root")).json()
+    assert (newest["version"], newest["aliases"], older["aliases"]) == ("10", ["champion"], [])
+    assert (newest["kind"], newest["metrics"], newest["simulated"]) == ("xgboost", {"brier": 0.1}, True)
+
+
+def test_no_registered_model_is_an_empty_list(client: TestClient, behind: Any, log_in: LogIn) -> None:
+    behind.answers["GET /api/2.0/mlflow/registered-models/get"] = JSONResponse({}, 404)
+    assert client.get("/admin/models", headers=log_in("root")).json() == []

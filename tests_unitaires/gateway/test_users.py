@@ -1,0 +1,76 @@
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from gateway.services import Services
+from gateway.users import Users, bootstrap
+from meteo.database import connect
+from meteo.errors import Conflict, InvalidInput
+
+
+@pytest.fixture
+def users(tmp_path: Path) -> Users:
+    found = Users(connect(f"sqlite:///{tmp_path / 'users.db'}"))
+    found.create_tables()
+    return found
+
+
+def test_the_first_logins_are_random_private_and_made_once(users: Users, tmp_path: Path) -> None:
+    path = tmp_path / "credentials.json"
+    assert bootstrap(users, path) is True
+    text = path.read_text()
+    assert bootstrap(users, path) is False
+    assert path.read_text() == text
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    logins = json.loads(text)
+    assert set(logins) == {"admin", "user"}
+    assert logins["admin"]["password"] != logins["user"]["password"]
+    assert {role: getattr(users.get(logins[role]["username"]), "role", None) for role in logins} == {
+        "admin": "admin", "user": "user",
+    }  # fmt: skip
+
+
+def test_an_interrupted_bootstrap_goes_on_with_the_same_passwords(users: Users, tmp_path: Path) -> None:
+    path = tmp_path / "credentials.json"
+    logins = {role: {"username": role, "password": f"{role} password 123"} for role in ("admin", "user")}
+    path.write_text(json.dumps(logins))
+    users.add("admin", logins["admin"]["password"], "admin")
+    assert bootstrap(users, path) is True
+    assert users._verify("user", "user password 123") is not None
+
+
+def test_passwords_are_hashed_with_argon2id(services: Services) -> None:
+    from sqlalchemy import select
+
+    from gateway.tables import USERS
+
+    with services.users._engine.connect() as connection:
+        stored = connection.scalars(select(USERS.c.password_hash)).all()
+    assert all(each.startswith("$argon2id$v=19$m=19456,t=2,p=1$") for each in stored)
+
+
+@pytest.mark.parametrize("name", ["A", "Ann", "a b", "-ann", "x" * 33, "ann\n", "änn", ""])
+def test_odd_user_names_are_refused(users: Users, name: str) -> None:
+    with pytest.raises(InvalidInput, match="username"):
+        users.add(name, "a long enough password", "user")
+
+
+@pytest.mark.parametrize("password", ["short", "x" * 1025])
+def test_short_and_endless_passwords_are_refused(users: Users, password: str) -> None:
+    with pytest.raises(InvalidInput, match="password"):
+        users.add("ann", password, "user")
+    with pytest.raises(InvalidInput, match="password"):
+        users.add("ann.the.longest", "Ann.The.Longest", "user")
+
+
+def test_any_script_will_do_for_a_password(users: Users) -> None:
+    users.add("ann", "Прогноз дождя на завтра 🌧", "user")
+    assert users._verify("ann", "Прогноз дождя на завтра 🌧") is not None
+
+
+def test_a_taken_name_is_a_conflict(users: Users) -> None:
+    users.add("ann", "a long enough password", "user")
+    with pytest.raises(Conflict, match="taken"):
+        users.add("ann", "another long password", "user")

@@ -1,0 +1,54 @@
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pytest
+
+from meteo.errors import Conflict
+from meteo.model import Model
+from train.dataset import Dataset
+from train.fit import Recipe, fit
+from train.gate import judge
+
+
+@pytest.fixture(scope="module")
+def good(dataset: Dataset, recipe: Recipe) -> Model:
+    return fit(dataset, recipe, "", "", lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def bad(dataset: Dataset, recipe: Recipe) -> Model:
+    """Trained on shuffled labels."""
+    shuffled = np.random.default_rng(0).permutation(dataset.train.label)
+    return fit(replace(dataset, train=replace(dataset.train, label=shuffled)), recipe, "", "", lambda _: None)
+
+
+def test_a_challenger_as_good_as_the_champion_is_promoted(good: Model, dataset: Dataset) -> None:
+    verdict = judge(good, good, dataset.test, 0.0, 0.2)
+    assert verdict.promote
+    assert verdict.challenger == verdict.champion
+
+
+def test_a_challenger_that_learnt_nothing_is_refused_with_the_numbers(
+    good: Model, bad: Model, dataset: Dataset
+) -> None:
+    verdict = judge(bad, good, dataset.test, 0.0005, 0.5)
+    assert not verdict.promote
+    assert verdict.champion is not None
+    assert verdict.reasons == (
+        f"its Brier score {verdict.challenger['brier']:.4f} is worse than the champion's {verdict.champion['brier']:.4f}",
+    )
+    assert judge(good, bad, dataset.test, 0.0005, 0.5).promote
+
+
+def test_a_first_model_must_still_be_calibrated(good: Model, dataset: Dataset) -> None:
+    assert judge(good, None, dataset.test, 0.0, 0.5).promote
+    refused = judge(good, None, dataset.test, 0.0, 0.0001)
+    assert not refused.promote
+    assert "calibration error" in refused.reasons[0]
+
+
+def test_a_challenger_is_not_judged_on_days_it_learnt_from(good: Model, dataset: Dataset) -> None:
+    later = Model(good.estimator, good.card.model_copy(update={"split": {"test_start": date(2030, 1, 1)}}))
+    with pytest.raises(Conflict, match="trained on days before 2030-01-01"):
+        judge(later, None, dataset.test, 0.0, 0.5)
