@@ -143,6 +143,12 @@ def serve() -> Iterator[Callable[[Any], str]]:
         thread.join(timeout=10)
 
 
+@pytest.fixture(scope="session")
+def eventually() -> Callable[..., None]:
+    """Waits for a condition; see `wait_until`."""
+    return wait_until
+
+
 def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
     """Return as soon as `condition` holds; TimeoutError when it does not in time."""
     pause = threading.Event()

@@ -56,7 +56,6 @@ class Train(Section):
     masked_share: float = Field(0.5, ge=0, le=2, description="rows repeated with fields masked, per training row")
     minimum_rows: int = 2000
     ece_limit: float = 0.03
-    brier_margin: float = Field(0.0005, description="how much worse a challenger's Brier score may be")
     experiment: str = "training"
     model_name: str = "rain-tomorrow"
 

@@ -123,13 +123,14 @@ def _promote(settings: Settings) -> dict[str, Any]:
     if champion is not None and champion.version == challenger.version:
         return {"promoted": False, "champion": champion.version, "reasons": ["the challenger already is the champion"]}
     test = Dataset.read(settings.workspace).test
-    verdict = judge(challenger, champion, test, settings.train.brier_margin, settings.train.ece_limit)
+    verdict = judge(challenger, champion, test, settings.train.ece_limit, settings.train.seed)
     if verdict.promote:
         registry.promote(challenger.version)
     return {
         "promoted": verdict.promote, "challenger": challenger.version, "reasons": verdict.reasons, "note": note,
         "champion": registry.version_of("champion"),
         "brier": {"challenger": verdict.challenger["brier"], "champion": (verdict.champion or {}).get("brier")},
+        "brier_difference": verdict.brier_difference,
     }  # fmt: skip
 
 

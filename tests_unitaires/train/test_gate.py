@@ -8,7 +8,7 @@ from meteo.errors import Conflict
 from meteo.model import Model
 from train.dataset import Dataset
 from train.fit import Recipe, fit
-from train.gate import judge
+from train.gate import bootstrap_mean, judge
 
 
 @pytest.fixture(scope="module")
@@ -24,26 +24,27 @@ def bad(dataset: Dataset, recipe: Recipe) -> Model:
 
 
 def test_a_challenger_as_good_as_the_champion_is_promoted(good: Model, dataset: Dataset) -> None:
-    verdict = judge(good, good, dataset.test, 0.0, 0.2)
+    verdict = judge(good, good, dataset.test, 0.2, 1)
     assert verdict.promote
     assert verdict.challenger == verdict.champion
+    assert verdict.brier_difference == (0, 0, 0)
 
 
 def test_a_challenger_that_learnt_nothing_is_refused_with_the_numbers(
     good: Model, bad: Model, dataset: Dataset
 ) -> None:
-    verdict = judge(bad, good, dataset.test, 0.0005, 0.5)
+    verdict = judge(bad, good, dataset.test, 0.5, 1)
     assert not verdict.promote
     assert verdict.champion is not None
     assert verdict.reasons == (
         f"its Brier score {verdict.challenger['brier']:.4f} is worse than the champion's {verdict.champion['brier']:.4f}",
     )
-    assert judge(good, bad, dataset.test, 0.0005, 0.5).promote
+    assert judge(good, bad, dataset.test, 0.5, 1).promote
 
 
 def test_a_first_model_must_still_be_calibrated(good: Model, dataset: Dataset) -> None:
-    assert judge(good, None, dataset.test, 0.0, 0.5).promote
-    refused = judge(good, None, dataset.test, 0.0, 0.0001)
+    assert judge(good, None, dataset.test, 0.5, 1).promote
+    refused = judge(good, None, dataset.test, 0.0001, 1)
     assert not refused.promote
     assert "calibration error" in refused.reasons[0]
 
@@ -51,4 +52,22 @@ def test_a_first_model_must_still_be_calibrated(good: Model, dataset: Dataset) -
 def test_a_challenger_is_not_judged_on_days_it_learnt_from(good: Model, dataset: Dataset) -> None:
     later = Model(good.estimator, good.card.model_copy(update={"split": {"test_start": date(2030, 1, 1)}}))
     with pytest.raises(Conflict, match="trained on days before 2030-01-01"):
-        judge(later, None, dataset.test, 0.0, 0.5)
+        judge(later, None, dataset.test, 0.5, 1)
+
+
+def test_a_difference_that_chance_explains_is_no_reason_to_refuse() -> None:
+    generator = np.random.default_rng(0)
+    day = np.repeat(np.arange("2020-01-01", "2020-04-10", dtype="datetime64[D]"), 49)
+    mean, low, high = bootstrap_mean(generator.normal(0.001, 0.3, len(day)), day, 1)
+    assert low < 0 < high
+    assert low < mean < high
+    assert bootstrap_mean(generator.normal(0.02, 0.1, len(day)), day, 1)[1] > 0
+
+
+def test_stations_of_one_day_count_as_one_draw() -> None:
+    """Forty-nine copies of a day are no more evidence than one."""
+    generator = np.random.default_rng(0)
+    days = np.arange("2020-01-01", "2020-04-10", dtype="datetime64[D]")
+    value = generator.normal(0.01, 0.05, len(days))
+    one = bootstrap_mean(value, days, 1)
+    assert bootstrap_mean(np.repeat(value, 49), np.repeat(days, 49), 1) == pytest.approx(one)

@@ -1,0 +1,72 @@
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from home import Home, HomeError, choose_source
+
+
+def test_secrets_are_random_private_and_kept(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.decide("", {})
+    first = home.remembered
+    home.decide("", {})
+    assert home.remembered == first
+    assert stat.S_IMODE((tmp_path / "local.env").stat().st_mode) == 0o600
+    other = Home(tmp_path / "other")
+    other.decide("", {})
+    for name, value in first.items():
+        if name != "METEO_INGEST__SOURCE":
+            assert len(value) >= 32
+            assert other.remembered[name] != value
+
+
+def test_airflow_gets_the_password_the_gateway_uses(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.decide("", {})
+    passwords = json.loads((tmp_path / "airflow" / "passwords.json").read_text())
+    assert passwords == {"gateway": home.remembered["METEO_AIRFLOW__PASSWORD"]}
+
+
+def test_the_environment_finds_home_config_and_the_right_pythons(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.decide("", {})
+    found = home.environment({"PATH": "/bin", "PYTHONPATH": "elsewhere", "METEO_GATEWAY__PORT": "1"})
+    assert found["METEO_HOME"] == str(tmp_path)
+    assert Path(found["METEO_CONFIG"]).is_file()
+    assert Path(found["AIRFLOW__CORE__DAGS_FOLDER"], "training.py").is_file()
+    assert found["METEO_GATEWAY__PORT"] == "1"
+    assert "PYTHONPATH" not in found
+
+
+def test_the_socket_has_a_short_path_of_its_own_per_home(tmp_path: Path) -> None:
+    deep = Home(tmp_path / ("long" * 60))
+    assert len(str(deep.socket)) < 100
+    assert deep.socket != Home(tmp_path).socket
+
+
+def test_demo_is_the_default_and_what_was_used_is_kept() -> None:
+    assert choose_source("", {}, {}) == {"METEO_INGEST__SOURCE": "demo"}
+    assert choose_source("", {}, {"METEO_INGEST__SOURCE": "file"}) == {"METEO_INGEST__SOURCE": "file"}
+    assert choose_source("", {"METEO_INGEST__SOURCE": "bom"}, {"METEO_INGEST__SOURCE": "file"}) == {
+        "METEO_INGEST__SOURCE": "bom"
+    }
+
+
+def test_history_is_read_from_its_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "weatherAUS.csv").write_text("x")
+    monkeypatch.chdir(tmp_path)
+    found = choose_source("weatherAUS.csv", {}, {})
+    assert found["METEO_INGEST__SOURCE"] == "file"
+    assert json.loads(found["METEO_INGEST__PATHS"]) == [str(tmp_path / "weatherAUS.csv")]
+
+
+def test_a_history_that_is_not_there_is_refused() -> None:
+    with pytest.raises(HomeError, match="HISTORY: /nowhere does not exist"):
+        choose_source("/nowhere", {}, {})
+
+
+@pytest.mark.parametrize(("used", "asked"), [("demo", "bom"), ("file", "demo")])
+def test_simulated_and_real_never_share_a_home(used: str, asked: str) -> None:
+    with pytest.raises(HomeError, match="never share one"):
+        choose_source("", {"METEO_INGEST__SOURCE": asked}, {"METEO_INGEST__SOURCE": used})

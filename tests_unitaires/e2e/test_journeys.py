@@ -1,0 +1,143 @@
+"""What people do, in a real browser against the whole running system on demo data."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("system")]
+
+Visit = Callable[[str], Page]
+PIPELINE_MS = 240_000
+
+
+def forecast(page: Page) -> str:
+    """Submit the form; the model version the answer names."""
+    captions = page.get_by_text(re.compile(r"Model rain-tomorrow, version \d+"))
+    earlier = captions.last.inner_text() if captions.count() else ""
+    page.get_by_role("button", name="Forecast rain").click()
+    expect(captions.last).to_be_visible()
+    expect(captions.last).not_to_have_text(earlier)
+    found = re.search(r"version (\d+)", captions.last.inner_text())
+    assert found is not None
+    return found[1]
+
+
+def test_a_user_reads_a_probability_and_stays_logged_in(visit: Visit) -> None:
+    page = visit("user")
+    expect(page.get_by_text("DEMO DATA").first).to_be_visible()
+    expect(page.get_by_role("spinbutton", name="Temperature at 9am (°C)")).not_to_have_value("")
+    forecast(page)
+    expect(page.get_by_test_id("stMetricValue")).to_have_text(re.compile(r"^\d{1,3}%$"))
+    expect(page.get_by_text(re.compile("on the clock of Sydney"))).to_be_visible()
+    expect(page.get_by_text("What moved the chance most")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("button", name="Forecast rain")).to_be_visible()
+    expect(page.get_by_text("Logged in as user (user)")).to_be_visible()
+
+
+def test_a_sparse_form_is_answered_and_says_what_was_missing(visit: Visit) -> None:
+    page = visit("user")
+    page.get_by_role("spinbutton", name="Relative humidity at 9am (%)").fill("")
+    forecast(page)
+    expect(page.get_by_text(re.compile("Not known:.*Relative humidity at 9am"))).to_be_visible()
+
+
+def test_a_wrong_password_is_said_and_opens_nothing(browser: Any, system: Any) -> None:
+    page = browser.new_page()
+    page.goto(f"{system.console}/pipelines")
+    assert "/login" in page.url
+    page.get_by_label("User name").fill("admin")
+    page.get_by_label("Password").fill("not the password")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("alert")).to_have_text("The user name or the password is wrong.")
+    page.close()
+
+
+def test_a_user_does_not_see_the_admins_pages(visit: Visit, system: Any) -> None:
+    page = visit("user")
+    expect(page.get_by_role("link", name="Pipelines")).to_have_count(0)
+    page.goto(f"{system.console}/pipelines")
+    expect(page.get_by_text("Page not found")).to_be_visible()
+    expect(page.get_by_role("button", name="Launch training")).to_have_count(0)
+
+
+def test_logging_out_kills_the_session_everywhere(visit: Visit, system: Any) -> None:
+    page = visit("user")
+    (cookie,) = [one for one in page.context.cookies() if one["name"] == "session"]
+    assert cookie["httpOnly"]
+    assert cookie["sameSite"] == "Lax"
+    page.get_by_role("link", name="Log out").click()
+    expect(page.get_by_role("button", name="Log in")).to_be_visible()
+    page.context.add_cookies([cookie])
+    page.goto(system.console)
+    expect(page.get_by_role("button", name="Log in")).to_be_visible()
+
+
+def test_two_people_at_once_are_kept_apart(visit: Visit) -> None:
+    user, admin = visit("user"), visit("admin")
+    expect(user.get_by_text("Logged in as user (user)")).to_be_visible()
+    expect(admin.get_by_text("Logged in as admin (admin)")).to_be_visible()
+
+
+def test_an_admin_launches_ingestion_and_training_and_the_new_version_serves(visit: Visit, system: Any) -> None:
+    page = visit("admin")
+    before = forecast(page)
+    page.get_by_role("link", name="Pipelines").click()
+    page.get_by_role("button", name="Launch ingestion").click()
+    expect(page.get_by_text(re.compile("^Launched ingestion"))).to_be_visible()
+    expect(page.get_by_text("ingestion is success")).to_be_visible(timeout=PIPELINE_MS)
+    page.get_by_role("button", name="Launch training").click()
+    expect(page.get_by_text(re.compile("^Launched training"))).to_be_visible()
+    expect(page.get_by_text("training is success")).to_be_visible(timeout=PIPELINE_MS)
+    expect(page.get_by_text("4 of 4 tasks done")).to_be_visible()
+    page.goto(system.console)
+    assert int(forecast(page)) > int(before)
+
+
+def test_a_request_id_crosses_every_service(system: Any, eventually: Callable[..., None]) -> None:
+    name = "journey-request-0001"
+    body = {"station": "Sydney", "date": "2026-01-01", "observation": {"humidity_3pm": 80}}
+    answer = httpx.post(f"{system.gateway}/predict", json=body, trust_env=False,
+                        headers={**system.token("user"), "X-Request-ID": name})  # fmt: skip
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["X-Request-ID"] == answer.json()["request_id"] == name
+    for service in ("gateway", "api-model"):
+        log = system.home / "logs" / f"{service}.log"
+        eventually(lambda log=log: name in log.read_text())
+
+
+def test_the_internal_services_answer_nobody_without_their_token(system: Any) -> None:
+    port = system.environment["METEO_API_MODEL__PORT"]
+    answer = httpx.post(f"http://127.0.0.1:{port}/predict", json={}, headers=system.token("admin"), trust_env=False)
+    assert answer.status_code == 401
+
+
+def test_what_each_ingestion_brought_can_be_read(system: Any) -> None:
+    runs = httpx.get(f"{system.gateway}/admin/ingestions", headers=system.token("admin"), trust_env=False).json()
+    assert runs[-1]["state"] == "success"
+    assert runs[-1]["new"] > 20_000
+
+
+def test_a_second_up_is_harmless_and_status_says_all_is_up(system: Any) -> None:
+    models = httpx.get(f"{system.gateway}/admin/models", headers=system.token("admin"), trust_env=False).json()
+    logins = (system.home / "credentials.json").read_bytes()
+    again = system.machine("up")
+    assert again.returncode == 0, again.stderr
+    assert (system.home / "credentials.json").read_bytes() == logins
+    after = httpx.get(f"{system.gateway}/admin/models", headers=system.token("admin"), trust_env=False).json()
+    assert after == models
+    assert system.machine("status").returncode == 0
+
+
+def test_no_secret_is_in_any_log(system: Any) -> None:
+    secrets = [line.split("=", 1)[1] for line in (system.home / "local.env").read_text().splitlines()
+               if "SECRET" in line or "PASSWORD" in line or "FERNET" in line]  # fmt: skip
+    secrets += [login["password"] for login in system.logins.values()]
+    assert len(secrets) >= 7
+    for log in (system.home / "logs").glob("*.log"):
+        text = log.read_text(errors="replace")
+        assert not [each for each in secrets if each in text], log
