@@ -40,9 +40,7 @@ def test_pins_are_hashed_and_name_no_address() -> None:
     for path in (REPOSITORY / "requirements").glob("*.txt"):
         text = path.read_text()
         assert "--hash=sha256:" in text
-        assert "http" not in text.replace("httpx", "").replace("httptools", "").replace("httpcore", "").replace(
-            "exporter-http", ""
-        ).replace("proto-http", "").replace("dvc-http", "").replace("aiohttp", ""), path
+        assert "://" not in text, path
 
 
 def test_real_data_are_not_in_the_repository() -> None:
@@ -51,6 +49,9 @@ def test_real_data_are_not_in_the_repository() -> None:
 
 
 def test_light_services_stay_light_to_import() -> None:
-    code = "import sys, gateway.app, streamlit_app.client; print([m for m in ('mlflow', 'xgboost', 'sklearn', 'pandas') if m in sys.modules])"
+    code = (
+        "import sys, gateway.app, streamlit_app.client; "
+        "print([name for name in ('mlflow', 'xgboost', 'sklearn', 'pandas') if name in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -51,7 +51,7 @@ from airflow.dag_processing.dagbag import DagBag
 bag = DagBag()
 print(json.dumps({"errors": {str(k): str(v) for k, v in bag.import_errors.items()}, "dags": {
   dag.dag_id: {"tasks": [task.task_id for task in dag.topological_sort()], "active": dag.max_active_runs,
-               "catchup": dag.catchup, "schedule": dag.timetable.summary, "doc": bool(dag.doc_md),
+               "catchup": dag.catchup, "schedule": getattr(dag.timetable, "expression", ""), "doc": bool(dag.doc_md),
                "owners": sorted({task.owner for task in dag.tasks}), "retries": [task.retries for task in dag.tasks],
                "timeouts": [task.execution_timeout is not None for task in dag.tasks]}
   for dag in bag.dags.values()}}))

@@ -31,7 +31,7 @@ def permissions(services: Services) -> dict[str, str]:
         if isinstance(route, APIRoute):
             calls = needed(route.dependant)
             who = "admin" if _admin in calls else "user" if _current in calls else "anyone"
-            found.update({f"{method} {route.path}": who for method in route.methods})
+            found.update({f"{method} {route.path}": who for method in route.methods or ()})
         elif hasattr(route, "original_router"):
             stack.extend(route.original_router.routes)
     return found
@@ -70,7 +70,8 @@ def test_a_prediction_goes_through_unparsed_on_behalf_of_the_user(
     behind.answers["POST /predict"] = JSONResponse({"probability": 0.5})
     body = json.dumps(PREDICTION, indent=3).encode()
     answer = client.post("/predict", content=body, headers={
-        **log_in("ann"), "X-Request-ID": "request-0001", "X-User": "root", "X-Role": "admin", "Forwarded": "for=1.2.3.4",
+        **log_in("ann"), "X-Request-ID": "request-0001", "X-User": "root", "X-Role": "admin",
+        "Forwarded": "for=1.2.3.4",
     })  # fmt: skip
     assert answer.json() == {"probability": 0.5}
     _, _, headers, sent = behind.calls[-1]

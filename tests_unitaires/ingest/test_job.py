@@ -73,7 +73,7 @@ def test_only_the_days_and_stations_asked_for_are_stored(store: ObservationStore
 
 
 def test_a_run_that_reads_nothing_fails_and_is_recorded_as_failed(store: ObservationStore, tmp_path: Path) -> None:
-    with pytest.raises(UnreadableFile, match="no file could be read: b.csv is a web page"):
+    with pytest.raises(UnreadableFile, match=r"no file could be read: b\.csv is a web page"):
         run(store, tmp_path, Given(PAGE))
     assert store.runs(1)[0]["state"] == "failed"
 

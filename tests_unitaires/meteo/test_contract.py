@@ -80,7 +80,7 @@ def test_hostile_json_is_refused(text: str) -> None:
 
 
 def test_rain_of_exactly_one_millimetre_agrees_with_no_rain_today() -> None:
-    assert parse({"rainfall": 1.0, "rain_today": False}).observation.rainfall == 1.0
+    assert parse({"rainfall": 1.0, "rain_today": False}).observation.model_dump()["rainfall"] == 1.0
 
 
 def test_unknown_members_of_the_request_are_refused() -> None:

@@ -43,8 +43,12 @@ def test_a_writer_takes_the_lock_when_it_begins(engine: Engine) -> None:
 
 
 def test_an_exception_rolls_back(engine: Engine) -> None:
-    with pytest.raises(KeyError), writing(engine) as connection:
-        connection.execute(insert(TABLE).values(at=datetime.now(UTC)))
-        raise KeyError
+    def fail() -> None:
+        with writing(engine) as connection:
+            connection.execute(insert(TABLE).values(at=datetime.now(UTC)))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
     with engine.connect() as connection:
         assert connection.execute(select(TABLE)).all() == []

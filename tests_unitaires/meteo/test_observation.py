@@ -20,7 +20,8 @@ Build = Callable[..., Observations]
 
 
 def label(rows: Observations) -> list[float]:
-    return rain_tomorrow(rows.station, rows.day, rows.column("rainfall")).tolist()
+    found: list[float] = rain_tomorrow(rows.station, rows.day, rows.column("rainfall")).tolist()
+    return found
 
 
 def test_the_label_is_the_next_days_rain(rows: Build) -> None:

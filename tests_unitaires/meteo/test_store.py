@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 
 import numpy as np
@@ -63,8 +63,8 @@ def test_filling_a_gap_leaves_a_revision_from_nothing(store: ObservationStore, r
 
 
 def test_a_file_that_fails_half_way_leaves_nothing(store: ObservationStore, weather: Build) -> None:
-    def batches() -> "list[Batch]":
-        yield Batch(weather(days=5), "IDCJDW2124")  # type: ignore[misc]
+    def batches() -> Iterator[Batch]:
+        yield Batch(weather(days=5), "IDCJDW2124")
         raise OSError("the disk is full")
 
     run = store.start_run("file", {})

@@ -36,9 +36,8 @@ def test_a_challenger_that_learnt_nothing_is_refused_with_the_numbers(
     verdict = judge(bad, good, dataset.test, 0.5, 1)
     assert not verdict.promote
     assert verdict.champion is not None
-    assert verdict.reasons == (
-        f"its Brier score {verdict.challenger['brier']:.4f} is worse than the champion's {verdict.champion['brier']:.4f}",
-    )
+    ours, theirs = verdict.challenger["brier"], verdict.champion["brier"]
+    assert verdict.reasons == (f"its Brier score {ours:.4f} is worse than the champion's {theirs:.4f}",)
     assert judge(good, bad, dataset.test, 0.5, 1).promote
 
 

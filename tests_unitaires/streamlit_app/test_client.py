@@ -1,0 +1,35 @@
+from typing import Any
+
+import pytest
+
+from meteo.errors import NotAuthenticated, Unavailable, UpstreamFailed
+from streamlit_app.client import Gateway
+
+
+def test_problems_become_our_errors_with_the_request_id(gateway: Gateway) -> None:
+    with pytest.raises(NotAuthenticated, match=r"as it is \(request request-1\)"):
+        gateway.log_in("ann", "wrong")
+    with pytest.raises(Unavailable) as away:
+        gateway._call("GET", "/away")
+    assert away.value.retry_after == 9
+
+
+def test_an_answer_in_no_form_we_know_is_said_to_be(gateway: Gateway) -> None:
+    with pytest.raises(UpstreamFailed, match="answered 500 in no form we know"):
+        gateway._call("GET", "/broken")
+
+
+def test_a_gateway_that_is_away_is_said_to_be() -> None:
+    away = Gateway("http://127.0.0.1:9")
+    with pytest.raises(Unavailable, match="does not answer; nothing was changed"):
+        away.status()
+    away._client.close()
+
+
+def test_who_one_is_comes_from_the_gateway(gateway: Gateway, fake: Any) -> None:
+    tokens = gateway.log_in("ann", "right password")
+    assert gateway.me(tokens.access) == {"username": "ann", "role": "user"}
+    gateway.log_out(tokens.access)
+    with pytest.raises(NotAuthenticated):
+        gateway.me(tokens.access)
+    assert fake.asked[-2] == "POST /logout"

@@ -1,0 +1,112 @@
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from streamlit_app.client import Gateway
+from streamlit_app.desk import Desk
+from streamlit_app.session import ConsoleSessions
+from streamlit_app.signin import Gate, routes
+
+
+@pytest.fixture
+def client(gateway: Gateway, sessions: ConsoleSessions) -> Iterator[TestClient]:
+    async def page(request: Request) -> Response:
+        return PlainTextResponse(f"page {request.url.path}")
+
+    async def stream(socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.send_text("hello")
+        await socket.close()
+
+    desk = Desk(gateway, sessions)
+    app = Starlette(
+        routes=[*routes(desk, secure=True), WebSocketRoute("/_stcore/stream", stream), Route("/{path:path}", page)],
+        middleware=[Middleware(Gate, desk=desk)],
+    )
+    with TestClient(app, base_url="https://desk", follow_redirects=False) as found:
+        yield found
+
+
+def log_in(client: TestClient, following: str = "/", **form: str) -> Any:
+    data = {"username": "ann", "password": "right password", **form}
+    return client.post("/login", params={"next": following}, data=data)
+
+
+def test_without_a_session_every_page_leads_to_the_login_and_back(client: TestClient) -> None:
+    answer = client.get("/pipelines")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=%2Fpipelines")
+    assert client.get("/_stcore/host-config").status_code == 401
+    assert client.get("/static/index.js").status_code == 401
+    assert client.get("/_stcore/health").status_code == 200
+    assert log_in(client, "/pipelines").headers["location"] == "/pipelines"
+    assert client.get("/pipelines").text == "page /pipelines"
+
+
+def test_the_websocket_needs_a_session(client: TestClient) -> None:
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/_stcore/stream"):
+        pytest.fail("opened without a session")
+    log_in(client)
+    with client.websocket_connect("wss://desk/_stcore/stream") as socket:
+        assert socket.receive_text() == "hello"
+
+
+def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(client: TestClient) -> None:
+    cookie = log_in(client).headers["set-cookie"].lower()
+    assert all(part in cookie for part in ("httponly", "samesite=lax", "secure", "path=/"))
+
+
+def test_a_wrong_password_is_said_and_nothing_is_repeated(client: TestClient) -> None:
+    answer = log_in(client, password="canary<script>")
+    assert answer.status_code == 401
+    assert "The user name or the password is wrong." in answer.text
+    assert "canary" not in answer.text
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "hostile", ["//evil.example", "/\\evil.example", "https://evil.example", "javascript:alert(1)", "/\n"]
+)
+def test_the_way_back_stays_in_this_console(client: TestClient, hostile: str) -> None:
+    assert log_in(client, hostile).headers["location"] == "/"
+
+
+def test_what_is_shown_of_the_way_back_is_escaped(client: TestClient) -> None:
+    assert '"><script>' not in client.get("/login", params={"next": '/"><script>'}).text
+
+
+@pytest.mark.parametrize("headers", [{"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}])
+def test_another_site_can_log_nobody_in_or_out(client: TestClient, headers: dict[str, str], fake: Any) -> None:
+    form = {"username": "ann", "password": "right password"}
+    assert client.post("/login", data=form, headers=headers).status_code == 403
+    log_in(client)
+    assert client.get("/logout", headers=headers).status_code == 403
+    assert fake.live
+
+
+def test_logging_out_ends_the_session(client: TestClient, fake: Any) -> None:
+    log_in(client)
+    answer = client.get("/logout")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+    assert fake.live == set()
+    assert client.get("/").status_code == 303
+
+
+def test_the_login_page_says_demo_when_the_data_are(client: TestClient, fake: Any) -> None:
+    assert "DEMO DATA" in client.get("/login").text
+    fake.simulated = False
+    assert "DEMO DATA" not in client.get("/login").text
+
+
+def test_every_answer_carries_the_security_headers(client: TestClient) -> None:
+    for path in ("/login", "/", "/_stcore/health"):
+        headers = client.get(path).headers
+        assert "default-src 'self'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
