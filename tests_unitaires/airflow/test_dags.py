@@ -31,7 +31,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     recorder.write_text(_RECORDER)
     recorder.chmod(0o755)
     found = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("COV_", "PYTEST_"))},
+        **{name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")},
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "src/airflow/dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

@@ -51,7 +51,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     parts = ("GATEWAY", "API_MODEL", "CONSOLE", "AIRFLOW", "MLFLOW")
     ports = dict(zip((*parts, "DEMO"), _free_ports(len(parts) + 1), strict=True))
     environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("METEO_", "COV_", "PYTEST_"))},
+        **{name: value for name, value in os.environ.items() if not name.startswith("METEO_")},
         "METEO_HOME": str(home),
         "METEO_INGEST__DEMO_URL": f"http://127.0.0.1:{ports['DEMO']}",
         **{f"METEO_{part}__PORT": str(ports[part]) for part in parts},
@@ -70,8 +70,9 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         machine(environment, "down")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Closed with the module: Playwright keeps an event loop running in this thread meanwhile."""
     if CHROMIUM is None:
         _missing("needs the program chromium (apt-get install chromium)")
     with sync_playwright() as playwright:
