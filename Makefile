@@ -46,7 +46,7 @@ backtest: setup ## train on the past only: HISTORY=… TRAIN_END=… TEST_START=
 	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && \
 	METEO_HOME=$$home .venv/bin/python -m ingest --source file --path "$(HISTORY)" && \
 	METEO_HOME=$$home .venv/bin/python -m train backtest --train-end "$(TRAIN_END)" \
-	  --test-start "$(TEST_START)" --test-end "$(TEST_END)" --fields "$(FIELDS)"
+	  --test-start "$(TEST_START)" --test-end "$(TEST_END)" --fields "$(FIELDS)" --report "$(or $(REPORT),reports/backtest.json)"
 
 lock: setup ## take the newest allowed versions and write requirements/
 	.venv-tools/bin/uv lock --upgrade

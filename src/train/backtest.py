@@ -52,11 +52,16 @@ def backtest(
     probability = model.probability(dataset.test.matrix)
     tested_rows = dataset.test.observations
     return {
-        "model": model.card.metrics,
-        "baselines": model.card.baselines,
+        "model": _contract(model.card.metrics),
+        "baselines": {name: _contract(scores) for name, scores in model.card.baselines.items()},
         "by_year": _grouped(dataset.test, probability, tested_rows.day.astype("datetime64[Y]").astype(str)),
         "by_station": _grouped(dataset.test, probability, tested_rows.station),
     }
+
+
+def _contract(scores: dict[str, float]) -> dict[str, float]:
+    """Scores under the names of the report, where the area under the ROC curve is `auc`."""
+    return {"auc": scores["roc_auc"], **{name: value for name, value in scores.items() if name != "roc_auc"}}
 
 
 def _only(observations: Observations, fields: Sequence[str] | None) -> Observations:
@@ -81,5 +86,5 @@ def _grouped(part: Part, probability: Floats, group: NDArray[np.str_]) -> dict[s
     for name in np.unique(group).tolist():
         inside = group == name
         if 0 < part.label[inside].sum() < inside.sum():
-            scores[name] = metrics(part.label[inside], probability[inside])
+            scores[name] = _contract(metrics(part.label[inside], probability[inside]))
     return scores

@@ -5,8 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import Page, expect
+
+from meteo.features import NAMES
+from meteo.registry import Registry
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("system")]
 
@@ -141,3 +146,24 @@ def test_no_secret_is_in_any_log(system: Any) -> None:
     for log in (system.home / "logs").glob("*.log"):
         text = log.read_text(errors="replace")
         assert not [each for each in secrets if each in text], log
+
+
+def test_the_api_gives_the_same_probability_as_the_batch_pipeline(system: Any) -> None:
+    """Stored days, asked one by one through both services, against the rows that preprocessing made in bulk."""
+    mlflow = f"http://127.0.0.1:{system.environment['METEO_MLFLOW__PORT']}"
+    champion = Registry(mlflow, "rain-tomorrow").load("champion")
+    table = pq.read_table(system.home / "dvc" / "features.parquet")
+    matrix = np.column_stack([table[name].to_numpy() for name in NAMES]).astype(np.float32)
+    batch = champion.probability(matrix)
+    station, day = table["station"].to_pylist(), table["day"].to_pylist()
+    bearer = system.token("admin")
+    with httpx.Client(base_url=system.gateway, headers=bearer, trust_env=False) as client:
+        for row in np.random.default_rng(0).choice(table.num_rows, 40, replace=False).tolist():
+            date = day[row].isoformat()
+            (stored,) = client.get(f"/stations/{station[row]}/observations", params={"start": date, "end": date}).json()
+            known = {name: value for name, value in stored["observation"].items() if value is not None}
+            if not known:
+                continue
+            answer = client.post("/predict", json={"station": station[row], "date": date, "observation": known}).json()
+            assert answer["model"]["version"] == champion.version
+            assert answer["probability"] == pytest.approx(batch[row], abs=1e-6)
