@@ -28,7 +28,8 @@ def main() -> None:
             "client.showErrorDetails": "none",
             "client.showErrorLinks": False,
             "client.toolbarMode": "minimal",
-            "theme.primaryColor": "#0b6aa2",
+            "theme.light.primaryColor": "#0b6aa2",
+            "theme.dark.primaryColor": "#5db4e8",
         }
     )
 

@@ -101,10 +101,20 @@ def _show_run(run: dict[str, Any], access: str) -> None:
                 st.code("\n".join(text.splitlines()[-60:]), language=None)
 
 
+@st.fragment(run_every=6)
 def _published() -> None:
+    """What the pipelines have brought so far; polls like the live view."""
     access = identity().access
+    try:
+        ingestions, published = desk().gateway.ingestions(access), desk().gateway.models(access)
+    except NotAuthenticated:
+        raise
+    except MeteoError as error:
+        st.error(f"{error.title}: {error.detail}")
+        return
     st.subheader("What came in")
-    st.dataframe(desk().gateway.ingestions(access), hide_index=True)
+    shown = ("id", "state", "source", "started_at", "files", "new", "changed", "unchanged", "quarantined", "problems")
+    st.dataframe([{name: run[name] for name in shown} for run in ingestions], hide_index=True)
     st.subheader("Published models")
     models = [
         {
@@ -112,6 +122,6 @@ def _published() -> None:
             **{name: model["metrics"].get(name) for name in ("roc_auc", "brier", "ece")},
             "demo data": model["simulated"],
         }
-        for model in desk().gateway.models(access)
+        for model in published
     ]  # fmt: skip
     st.dataframe(models, hide_index=True)
