@@ -51,7 +51,13 @@ class Workspace:
     def _dvc(self, *arguments: str) -> None:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         command = [sys.executable, "-m", "dvc", *arguments]
-        environment = {**os.environ, **self._environment, "PATH": path, "DVC_NO_ANALYTICS": "1"}
+        environment = {
+            **os.environ,
+            **self._environment,
+            "PATH": path,
+            "DVC_NO_ANALYTICS": "1",
+            "DVC_SITE_CACHE_DIR": str(self.folder.with_name(f"{self.folder.name}-site-cache")),
+        }
         done = subprocess.run(command, cwd=self.folder, env=environment, stdout=sys.stderr, check=False)
         if done.returncode:
             raise MeteoError(f"`dvc {' '.join(arguments)}` failed with exit code {done.returncode} in {self.folder}")

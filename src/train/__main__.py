@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from datetime import date, datetime
@@ -173,6 +174,8 @@ def git_commit() -> str:
     """The commit this runs from: METEO_GIT_COMMIT (images), else what git says of the checkout, else "unknown"."""
     if told := os.environ.get("METEO_GIT_COMMIT"):
         return told
+    if shutil.which("git") is None:
+        return "unknown"
     config = config_file()
     done = subprocess.run(
         ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],  # noqa: S607

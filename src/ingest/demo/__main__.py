@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+import typer
 import uvicorn
 
 from ingest.demo.app import create_app
@@ -12,13 +13,16 @@ from meteo import logs
 from meteo.settings import Settings
 
 
-def main() -> None:
+def main(host: str = "") -> None:
+    """Serve; `host` to listen on, by default that of the setting."""
     settings = Settings()
     logs.configure("demo", settings.log_level)
     address = urlsplit(settings.ingest.demo_url)
     app = create_app(Weather(Climate.load()), lambda: datetime.now(UTC))
-    uvicorn.run(app, host=address.hostname or "127.0.0.1", port=address.port or 80, log_config=None, access_log=False)
+    uvicorn.run(
+        app, host=host or address.hostname or "127.0.0.1", port=address.port or 80, log_config=None, access_log=False
+    )
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)
