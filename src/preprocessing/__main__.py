@@ -12,9 +12,10 @@ from meteo import job
 from meteo.database import connect
 from meteo.errors import NotEnoughData
 from meteo.settings import Settings
+from meteo.snapshot import read_snapshot, write_snapshot
 from meteo.store import ObservationStore
 from preprocessing.split import boundaries
-from preprocessing.tables import read_snapshot, transform_digest, write_features, write_snapshot
+from preprocessing.tables import transform_digest, write_features
 from preprocessing.workspace import Workspace
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -8,8 +8,9 @@ import secrets
 import threading
 import time
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Column, Engine, Float, MetaData, String, Table, delete, insert, select, update
+from sqlalchemy import Column, Engine, Float, MetaData, Row, String, Table, delete, insert, select, update
 
 from meteo.database import writing
 from meteo.errors import MeteoError, NotAuthenticated
@@ -100,7 +101,7 @@ class ConsoleSessions:
                 connection.execute(update(SESSIONS).where(SESSIONS.c.digest == row.digest).values(**_columns(tokens)))
             return tokens.access
 
-    def _row(self, session: str | None):  # type: ignore[no-untyped-def]
+    def _row(self, session: str | None) -> Row[Any] | None:
         if not session:
             return None
         fresh = SESSIONS.c.seen_at >= time.time() - self._idle_seconds

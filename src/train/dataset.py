@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from meteo import features
 from meteo.errors import NotEnoughData
-from meteo.observation import FIELDS, NAMES, Floats, Observations
+from meteo.observation import FIELDS, Floats, Observations
+from meteo.snapshot import read_snapshot
 
 Matrix = NDArray[np.float32]
 
@@ -37,19 +38,13 @@ class Dataset:
     def read(cls, folder: Path) -> "Dataset":
         """snapshot.parquet and features.parquet of a workspace; NotEnoughData where they are not there yet."""
         try:
-            snapshot = pq.read_table(folder / "snapshot.parquet")
+            observations, simulated = read_snapshot(folder / "snapshot.parquet")
             table = pq.read_table(folder / "features.parquet")
         except FileNotFoundError as error:
-            raise NotEnoughData(f"{error.filename} is not there: run `python -m preprocessing` first") from error
-        observations = Observations(
-            np.array(snapshot["station"].to_pylist(), dtype=str),
-            snapshot["day"].to_numpy().astype("datetime64[D]"),
-            np.column_stack([snapshot[name].to_numpy().astype(float) for name in NAMES]),
-        )
+            raise NotEnoughData(f"{folder} holds no training data: run `python -m preprocessing` first") from error
         matrix = np.column_stack([table[name].to_numpy() for name in features.NAMES]).astype(np.float32)
         label = table["rain_tomorrow"].to_numpy().astype(float)
         part = np.array(table["part"].to_pylist())
-        simulated = (snapshot.schema.metadata or {}).get(b"simulated") == b"true"
         train, validation, test = (
             _labelled(observations, matrix, label, part == name) for name in ("train", "validation", "test")
         )

@@ -6,7 +6,8 @@ import pyarrow.parquet as pq
 
 from meteo import features
 from meteo.observation import Observations, rain_tomorrow
-from preprocessing.tables import read_snapshot, write_features, write_snapshot
+from meteo.snapshot import read_snapshot, write_snapshot
+from preprocessing.tables import write_features
 from train.dataset import Dataset
 
 Build = Callable[..., Observations]

@@ -1,6 +1,10 @@
+from pathlib import Path
+
 import numpy as np
+import pytest
 
 from meteo import features
+from meteo.errors import NotEnoughData
 from train.dataset import Dataset, masked
 
 
@@ -21,6 +25,11 @@ def test_some_masked_rows_know_that_it_rained_but_not_how_much(dataset: Dataset)
     amount = sparse.observations.column("rainfall")
     assert 0.05 < (np.isfinite(rained) & np.isnan(amount)).mean() < 0.3
     assert np.isfinite(rained[np.isfinite(amount)]).all()
+
+
+def test_missing_training_data_are_said_to_be(tmp_path: Path) -> None:
+    with pytest.raises(NotEnoughData, match="holds no training data: run `python -m preprocessing` first"):
+        Dataset.read(tmp_path)
 
 
 def test_masking_is_the_same_for_the_same_seed(dataset: Dataset) -> None:
