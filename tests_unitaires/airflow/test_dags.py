@@ -11,7 +11,6 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 AIRFLOW = REPOSITORY / ".venv-airflow" / "bin" / "airflow"
 
-pytestmark = pytest.mark.xdist_group("airflow")
 
 _RECORDER = """#!/usr/bin/env bash
 printf '%s\\n' "$@" > "$RECORD"

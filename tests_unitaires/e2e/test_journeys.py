@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from meteo.features import NAMES
 from meteo.registry import Registry
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("system")]
+pytestmark = pytest.mark.slow
 
 Visit = Callable[[str], Page]
 PIPELINE_MS = 240_000
