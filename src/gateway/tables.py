@@ -3,6 +3,7 @@
 from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, MetaData, String, Table
 
 from meteo.database import UtcDateTime
+from meteo.migrate import Schema
 
 METADATA = MetaData()
 
@@ -38,3 +39,5 @@ AUDIT = Table(
     Column("detail", JSON, nullable=False),
     Index("audit_actor", "actor", "at"),
 )
+
+SCHEMA = Schema("gateway", METADATA, "gateway")

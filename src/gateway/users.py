@@ -14,7 +14,7 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import Engine, insert, select
 
-from gateway.tables import METADATA, USERS
+from gateway.tables import SCHEMA, USERS
 from meteo.database import writing
 from meteo.errors import Conflict, InvalidInput
 
@@ -43,7 +43,7 @@ class Users:
         self._nobody = self._hasher.hash(secrets.token_urlsafe())
 
     def create_tables(self) -> None:
-        METADATA.create_all(self._engine)
+        SCHEMA.upgrade(self._engine)
 
     def add(self, username: str, password: str, role: Role) -> User:
         """A new account; InvalidInput for a bad name or password, Conflict when the name is taken."""

@@ -14,7 +14,6 @@ from meteo.observation import (
     RAIN_THRESHOLD_MM,
     Floats,
     Observations,
-    compass_name,
     compass_sector,
 )
 from meteo.observation import Field as Quantity
@@ -131,11 +130,80 @@ class StationBody(BaseModel):
     latest: dt.date | None = Field(description="Newest day with observations")
 
 
+class FlagBody(BaseModel):
+    """A stored value that is possible and yet suspect."""
+
+    field: str
+    kind: Literal["range", "jump", "stuck", "order"]
+    detail: str
+
+
 class DayBody(BaseModel):
     """One stored day; fields that were not observed are null."""
 
     date: dt.date
     observation: dict[str, float | str | None]
+    source: str
+    product: str = Field(description="BOM product it came from, or weatherAUS")
+    site: str = Field(description="BOM site it was observed at")
+    changed_at: dt.datetime
+    flags: list[FlagBody]
+
+
+class IngestionBody(BaseModel):
+    """What one ingestion brought."""
+
+    id: int
+    source: str
+    request: dict[str, Any]
+    started_at: dt.datetime
+    finished_at: dt.datetime | None
+    state: Literal["running", "success", "failed"]
+    files: int
+    bytes: int
+    new: int
+    changed: int
+    unchanged: int
+    quarantined: int
+    seconds: float
+    resumes: int
+    problems: list[str]
+
+
+QuarantineState = Literal["waiting", "released", "discarded"]
+
+
+class QuarantinedBody(BaseModel):
+    """A refused row, as it was read."""
+
+    id: int
+    run_id: int
+    source: str
+    product: str
+    site: str
+    file: str
+    station: str
+    day: dt.date | None
+    reason: str
+    fields: list[str] = Field(description="The fields at fault")
+    row: dict[str, float | str | None]
+    state: QuarantineState
+    decided_by: str | None
+    decided_at: dt.datetime | None
+
+
+class FieldQuality(BaseModel):
+    missing: int = Field(description="Stored days that lack the field")
+    flagged: int = Field(description="Days on which its value is suspect")
+    latest: dt.date | None = Field(description="Newest day that has it")
+
+
+class DataQuality(BaseModel):
+    """What a station's stored days lack, field by field."""
+
+    station: str
+    days: int
+    fields: dict[str, FieldQuality]
 
 
 class IngestionRequest(Body):
@@ -186,18 +254,6 @@ def observations_of(request: PredictRequest) -> tuple[Observations, Floats | Non
     if given.rain_today is None:
         return row, None
     return row, np.array([float(given.rain_today)])
-
-
-def day_bodies(observations: Observations) -> list[DayBody]:
-    """Stored rows as bodies, in their order."""
-    bodies = []
-    for day, row in zip(observations.day.tolist(), observations.values.tolist(), strict=True):
-        fields: dict[str, float | str | None] = {}
-        for quantity, value in zip(FIELDS, row, strict=True):
-            known = value == value
-            fields[quantity.name] = (compass_name(value) if quantity.compass else value) if known else None
-        bodies.append(DayBody(date=day, observation=fields))
-    return bodies
 
 
 def field_errors(errors: list[Any]) -> list[tuple[str, str]]:

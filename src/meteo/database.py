@@ -1,11 +1,15 @@
 """Engines for SQLite and PostgreSQL that behave alike where it matters to us."""
 
-from contextlib import AbstractContextManager
+import fcntl
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, DateTime, Dialect, Engine, TypeDecorator, create_engine, event, make_url
+from sqlalchemy import Connection, DateTime, Dialect, Engine, TypeDecorator, create_engine, event, make_url, text
+
+from meteo.errors import Conflict
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -51,3 +55,29 @@ def connect(url: str) -> Engine:
 def writing(engine: Engine) -> AbstractContextManager[Connection]:
     """A transaction that will write: commits at the end, rolls back on an exception."""
     return engine.execution_options(writes=True).begin()
+
+
+@contextmanager
+def only_one(engine: Engine, work: str) -> Iterator[None]:
+    """Hold the database's one turn at `work`; Conflict when another process has it.
+
+    The turn ends with the process that holds it, however it dies: a lock on a file beside a SQLite database, an
+    advisory lock of a PostgreSQL session.
+    """
+    refusal = Conflict(f"another {work} is at work on this database; wait until it has finished")
+    if engine.dialect.name == "sqlite":
+        with Path(f"{engine.url.database}.{work}.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise refusal from None
+            yield
+        return
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        key = {"work": f"rain-tomorrow {work}"}
+        if not connection.scalar(text("SELECT pg_try_advisory_lock(hashtext(:work))"), key):
+            raise refusal
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock(hashtext(:work))"), key)

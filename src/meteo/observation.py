@@ -5,9 +5,12 @@ Missing is NaN. Wind directions are compass sectors 0..15 (N = 0, clockwise), so
 appears only where data enters or leaves (`compass_name`, `compass_sector`).
 """
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -20,6 +23,7 @@ RAIN_THRESHOLD_MM = 1.0
 
 COMPASS = ("N", "NNE", "NE", "ENE", "E", "ESE", "SE", "SSE", "S", "SSW", "SW", "WSW", "W", "WNW", "NW", "NNW")
 _SECTOR = {name: index for index, name in enumerate(COMPASS)}
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,39 @@ class Field:
 
     def accepts(self, value: float) -> bool:
         return self.low <= value <= self.high
+
+    @property
+    def mean_wind(self) -> bool:
+        """Whether it is a ten-minute mean wind, which BOM writes "Calm" when there is none; a gust is never calm."""
+        return self.name.startswith("wind_speed")
+
+    def read(self, text: str) -> float:
+        """The value that a source wrote as `text`: blank or NA is missing (NaN), Calm is no wind.
+
+        ValueError says what would be right. Limits are not looked at.
+        """
+        text = text.strip()
+        if text in ("", "NA"):
+            return math.nan
+        if self.compass:
+            return compass_sector(text)
+        if self.mean_wind and text == "Calm":
+            return 0.0
+        if not _NUMBER.fullmatch(text):
+            raise ValueError(f"{text[:20]!a} is not a number")
+        return float(text)
+
+    def text(self, value: float) -> str | None:
+        """`value` as a source would write it; None for missing."""
+        if math.isnan(value):
+            return None
+        return compass_name(value) if self.compass else f"{value:g}"
+
+    def item(self, value: float) -> float | str | None:
+        """`value` as JSON and SQL hold it: None for missing, a compass point for a sector."""
+        if math.isnan(value):
+            return None
+        return compass_name(value) if self.compass else value
 
 
 FIELDS = (
@@ -102,6 +139,13 @@ class Observations:
         column: Floats = self.values[:, INDEX[name]]
         return column
 
+    def items(self) -> list[dict[str, float | str | None]]:
+        """Every row's fields as JSON and SQL hold them."""
+        columns = [
+            [field.item(value) for value in self.values[:, index].tolist()] for index, field in enumerate(FIELDS)
+        ]
+        return [dict(zip(NAMES, row, strict=True)) for row in zip(*columns, strict=True)]
+
     @classmethod
     def empty(cls) -> "Observations":
         return cls(np.empty(0, "U1"), np.empty(0, "datetime64[D]"), np.empty((0, len(FIELDS))))
@@ -131,6 +175,15 @@ def compass_sector(name: str) -> int:
 def compass_name(sector: float) -> str:
     """The compass point of a sector 0..15."""
     return COMPASS[int(sector)]
+
+
+def from_items(station: Sequence[str], day: Sequence[date], columns: Sequence[Sequence[Any]]) -> Observations:
+    """Rows from one column per field, as JSON and SQL hold them."""
+    values = np.full((len(station), len(FIELDS)), np.nan)
+    for index, (field, column) in enumerate(zip(FIELDS, columns, strict=True)):
+        numbers = [None if name is None else compass_sector(name) for name in column] if field.compass else column
+        values[:, index] = np.array(numbers, dtype=float)
+    return Observations(np.array(station, dtype=str), np.array(day, "datetime64[D]"), values)
 
 
 def rain_tomorrow(station: NDArray[np.str_], day: NDArray[np.datetime64], rainfall: Floats) -> Floats:

@@ -25,6 +25,7 @@ from sqlalchemy import (
 
 from meteo.database import UtcDateTime, writing
 from meteo.errors import Unavailable
+from meteo.migrate import Schema
 
 METADATA = MetaData()
 
@@ -45,6 +46,7 @@ PREDICTIONS = Table(
     Index("predictions_subject", "subject", "made_at"),
     Index("predictions_day", "day"),
 )
+SCHEMA = Schema("predictions", METADATA, "meteo")
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,8 @@ class PredictionLog:
         self._writer = threading.Thread(target=self._write, name="prediction-log", daemon=True)
 
     def create(self) -> None:
-        """Make the table if it is missing."""
-        METADATA.create_all(self._engine)
+        """Bring the table to its newest form."""
+        SCHEMA.upgrade(self._engine)
 
     def start(self) -> None:
         """Begin to write."""

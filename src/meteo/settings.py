@@ -36,6 +36,8 @@ class Ingest(Section):
     user_agent: str = "Mozilla/5.0 (X11; Linux x86_64) rain-tomorrow/0.1"
     pause_seconds: float = Field(1.0, ge=0)
     timeout_seconds: float = Field(30.0, gt=0)
+    attempts: int = Field(4, ge=1, le=10, description="at one request before the run gives up")
+    backoff_seconds: float = Field(1.0, ge=0, description="first of the growing, random pauses between attempts")
     months: int = Field(2, ge=1, le=14, description="months to read when no range is asked for: this one and before")
 
 

@@ -19,7 +19,9 @@ from meteo.errors import UnknownStation
 class Station:
     """A station; latitude and longitude in degrees (south negative), elevation in metres above sea level.
 
-    `bom_product` is fetched; `other_products` (space-separated) are the same place's earlier or parallel files.
+    `bom_product` is fetched and comes from `bom_site`, BOM's station number; `other_products` and, one for one,
+    `other_sites` (space-separated) are the place's earlier or parallel files. `history_site` is where the 2007-2017
+    history was observed.
     """
 
     name: str
@@ -31,11 +33,18 @@ class Station:
     bom_product: str
     other_products: str
     bom_site: str
+    other_sites: str
+    history_site: str
     note: str
 
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
+
+    def site_of(self, product: str) -> str:
+        """The BOM site that `product`, one of the station's own, comes from; of the history for any other name."""
+        others = dict(zip(self.other_products.split(), self.other_sites.split(), strict=True))
+        return {self.bom_product: self.bom_site, **others}.get(product, self.history_site)
 
     def today(self, now: datetime) -> date:
         """The calendar day at the station at the aware instant `now`."""
@@ -57,6 +66,8 @@ def stations() -> dict[str, Station]:
                 row["bom_product"],
                 row["other_products"],
                 row["bom_site"],
+                row["other_sites"],
+                row["history_site"] or row["bom_site"],
                 row["note"],
             )
             for row in csv.DictReader(text)

@@ -1,187 +1,87 @@
-"""Observations in SQL: the same on SQLite and PostgreSQL.
-
-One row per (station, day). An upsert changes only what is new: a blank never overwrites a value, an unchanged row is
-not touched, and every changed value leaves a revision (old, new, when, which run).
-"""
+"""Observations in SQL: the same on SQLite and PostgreSQL."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from typing import Any
+from datetime import date, timedelta
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
-from sqlalchemy import (
-    JSON,
-    Boolean,
-    Column,
-    Connection,
-    Date,
-    Engine,
-    Float,
-    Index,
-    Integer,
-    MetaData,
-    RowMapping,
-    String,
-    Table,
-    bindparam,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Engine, RowMapping, Select, case, delete, func, insert, select
 
-from meteo.database import UtcDateTime, writing
-from meteo.errors import MixedSources
-from meteo.observation import FIELDS, NAMES, Observations, compass_name, compass_sector
-
-METADATA = MetaData()
-
-OBSERVATIONS = Table(
-    "observations",
-    METADATA,
-    Column("station", String(32), primary_key=True),
-    Column("day", Date, primary_key=True),
-    *(Column(field.name, String(3) if field.compass else Float) for field in FIELDS),
-    Column("source", String(8), nullable=False),
-    Column("product", String(16), nullable=False, doc="BOM product the row came from, or weatherAUS"),
-    Column("run_id", Integer, nullable=False, doc="the ingestion that last changed the row"),
-    Column("changed_at", UtcDateTime, nullable=False),
-    Index("observations_day", "day"),
-)
-REVISIONS = Table(
-    "revisions",
-    METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("station", String(32), nullable=False),
-    Column("day", Date, nullable=False),
-    Column("field", String(20), nullable=False),
-    Column("old", String(12)),
-    Column("new", String(12), nullable=False),
-    Column("run_id", Integer, nullable=False),
-    Column("changed_at", UtcDateTime, nullable=False),
-    Index("revisions_key", "station", "day"),
-)
-INGESTIONS = Table(
-    "ingestions",
-    METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("source", String(8), nullable=False),
-    Column("request", JSON, nullable=False),
-    Column("started_at", UtcDateTime, nullable=False),
-    Column("finished_at", UtcDateTime),
-    Column("state", String(8), nullable=False),
-    *(Column(name, Integer, nullable=False, default=0)
-      for name in ("files", "bytes", "new", "changed", "unchanged", "quarantined")),
-    Column("problems", JSON, nullable=False),
-)  # fmt: skip
-QUARANTINE = Table(
-    "quarantine",
-    METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("run_id", Integer, nullable=False, index=True),
-    Column("file", String(200), nullable=False),
-    Column("station", String(32), nullable=False),
-    Column("day", Date),
-    Column("reason", String(400), nullable=False),
-    Column("row", JSON, nullable=False),
-    Column("released", Boolean, nullable=False, default=False),
-)
-
-Row = tuple[Any, ...]
+from meteo.database import writing
+from meteo.ingestions import FileRecord, Ingestions, note
+from meteo.merge import Batch, Changes, merge
+from meteo.observation import NAMES, Observations, from_items
+from meteo.quarantine import Quarantine, put_aside
+from meteo.tables import FLAGS, OBSERVATIONS, REVISIONS, SCHEMA
 
 
 @dataclass(frozen=True)
-class Changes:
-    """How many rows an upsert found new, changed and unchanged."""
-
-    new: int = 0
-    changed: int = 0
-    unchanged: int = 0
-
-    def __add__(self, other: "Changes") -> "Changes":
-        return Changes(self.new + other.new, self.changed + other.changed, self.unchanged + other.unchanged)
-
-
-@dataclass(frozen=True)
-class Quarantined:
-    """A row that was refused: where it stood, why, and the row as it was read."""
+class Flag:
+    """A stored value that is suspect; `kind` is range, jump, stuck or order."""
 
     station: str
-    day: date | None
-    reason: str
-    row: Mapping[str, Any]
+    day: date
+    field: str
+    kind: str
+    detail: str
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Rows of one file that passed the checks, and those that did not."""
+class Review(Protocol):
+    """Looks for suspect values: a day's flags depend on that day and the `days_back` before it at its station."""
 
-    observations: Observations
-    product: str
-    quarantined: Sequence[Quarantined] = ()
+    days_back: int
+
+    def __call__(self, rows: Observations) -> Sequence[Flag]: ...
 
 
 class ObservationStore:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.ingestions = Ingestions(engine)
+        self.quarantine = Quarantine(engine)
 
     def create(self) -> None:
-        """Make the tables that are missing."""
-        METADATA.create_all(self.engine)
+        """Bring the tables to their newest form."""
+        SCHEMA.upgrade(self.engine)
 
-    def start_run(self, source: str, request: Mapping[str, Any]) -> int:
-        """Record that an ingestion began; its id."""
-        with writing(self.engine) as connection:
-            self._refuse_mixture(connection, source)
-            record = insert(INGESTIONS).values(
-                source=source, request=dict(request), started_at=datetime.now(UTC), state="running", problems=[]
-            )
-            return int(connection.execute(record).inserted_primary_key[0])  # type: ignore[index]
-
-    def finish_run(self, run_id: int, state: str, *, files: int, size: int, problems: Sequence[str]) -> None:
-        """Record how an ingestion ended; its row counts were added by `upsert`."""
-        with writing(self.engine) as connection:
-            connection.execute(
-                update(INGESTIONS)
-                .where(INGESTIONS.c.id == run_id)
-                .values(state=state, files=files, bytes=size, problems=list(problems), finished_at=datetime.now(UTC))
-            )
-
-    def upsert(self, run_id: int, source: str, file: str, batches: Iterable[Batch]) -> tuple[Changes, int]:
-        """Store one file's rows in one transaction; what changed, and how many rows were quarantined."""
-        total, refused = Changes(), 0
+    def upsert(self, run_id: int, file: FileRecord, batches: Iterable[Batch], review: Review | None = None,
+               replace: bool = False) -> Changes:  # fmt: skip
+        """Store one file's rows, what was refused of them, the flags and the record of the file in one transaction."""
+        total = Changes()
         with writing(self.engine) as connection:
             for batch in batches:
-                total += _merge(connection, batch, run_id, source)
-                refused += len(batch.quarantined)
-                if batch.quarantined:
-                    connection.execute(
-                        insert(QUARANTINE), [_quarantine_row(q, run_id, file) for q in batch.quarantined]
-                    )
-            counts = {**vars(total), "quarantined": refused}
-            connection.execute(
-                update(INGESTIONS)
-                .where(INGESTIONS.c.id == run_id)
-                .values({name: INGESTIONS.c[name] + count for name, count in counts.items()})
-            )
-        return total, refused
+                merged = merge(connection, batch, run_id, file.source, replace)
+                put_aside(connection, merged.refused, run_id, file.source, batch.product, file.name)
+                if review is not None and len(merged.touched):
+                    _flag(connection, review, merged.touched)
+                total += merged.changes
+            note(connection, run_id, file, total)
+        return total
 
     def window(
         self, start: date | None = None, end: date | None = None, stations: Sequence[str] | None = None
     ) -> Observations:
         """Rows of the days start..end (both included), ordered by station and day."""
-        query = select(OBSERVATIONS.c.station, OBSERVATIONS.c.day, *(OBSERVATIONS.c[name] for name in NAMES))
-        if start is not None:
-            query = query.where(OBSERVATIONS.c.day >= start)
-        if end is not None:
-            query = query.where(OBSERVATIONS.c.day <= end)
-        if stations is not None:
-            query = query.where(OBSERVATIONS.c.station.in_(stations))
         with self.engine.connect() as connection:
-            rows = connection.execute(query.order_by(OBSERVATIONS.c.station, OBSERVATIONS.c.day)).all()
-        return _observations([tuple(row) for row in rows])
+            return _window(connection, start, end, stations)
+
+    def provenance(self, station: str, start: date | None, end: date | None) -> Mapping[date, RowMapping]:
+        """Where each day's row came from: source, product, site, run_id, changed_at."""
+        names = ("day", "source", "product", "site", "run_id", "changed_at")
+        query = _between(select(*(OBSERVATIONS.c[name] for name in names)), start, end, [station])
+        with self.engine.connect() as connection:
+            return {row["day"]: row for row in connection.execute(query).mappings()}
+
+    def flags(self, station: str, start: date | None, end: date | None) -> Sequence[Flag]:
+        """What is suspect in a station's days start..end."""
+        query = select(FLAGS).where(FLAGS.c.station == station).order_by(FLAGS.c.day, FLAGS.c.field, FLAGS.c.kind)
+        if start is not None:
+            query = query.where(FLAGS.c.day >= start)
+        if end is not None:
+            query = query.where(FLAGS.c.day <= end)
+        with self.engine.connect() as connection:
+            return [Flag(*row) for row in connection.execute(query)]
 
     def latest_days(self) -> dict[str, date]:
         """The newest day of every station that has any."""
@@ -195,128 +95,70 @@ class ObservationStore:
             source = connection.scalar(select(OBSERVATIONS.c.source).limit(1))
         return None if source is None else source == "demo"
 
-    def runs(self, limit: int) -> Sequence[RowMapping]:
-        """Ingestions, newest first."""
-        with self.engine.connect() as connection:
-            return connection.execute(select(INGESTIONS).order_by(INGESTIONS.c.id.desc()).limit(limit)).mappings().all()
-
-    def quarantine(self, run_id: int) -> Sequence[RowMapping]:
-        """The refused rows of one ingestion."""
-        query = select(QUARANTINE).where(QUARANTINE.c.run_id == run_id).order_by(QUARANTINE.c.id)
-        with self.engine.connect() as connection:
-            return connection.execute(query).mappings().all()
-
     def revisions(self, station: str, day: date) -> Sequence[RowMapping]:
         """What changed in one station-day, oldest first."""
         key = (REVISIONS.c.station == station) & (REVISIONS.c.day == day)
         with self.engine.connect() as connection:
             return connection.execute(select(REVISIONS).where(key).order_by(REVISIONS.c.id)).mappings().all()
 
-    @staticmethod
-    def _refuse_mixture(connection: Connection, source: str) -> None:
-        stored = connection.scalar(select(OBSERVATIONS.c.source).limit(1))
-        if stored is not None and (stored == "demo") != (source == "demo"):
-            raise MixedSources(
-                f"the store holds observations from source {stored!r}: simulated and real ones never share a store. "
-                "Use another METEO_HOME (or database) for this source."
-            )
+    def quality(self, start: date | None = None, end: date | None = None) -> list[dict[str, Any]]:
+        """For each station its days, and for each field how many lack it, how many are flagged, and its newest day."""
+        known = [func.count(OBSERVATIONS.c[name]).label(f"{name}_known") for name in NAMES]
+        newest = [
+            func.max(case((OBSERVATIONS.c[name].is_not(None), OBSERVATIONS.c.day))).label(f"{name}_latest")
+            for name in NAMES
+        ]
+        days = func.count().label("days")
+        query = _between(select(OBSERVATIONS.c.station, days, *known, *newest), start, end, None)
+        flagged = select(FLAGS.c.station, FLAGS.c.field, func.count(FLAGS.c.day.distinct()))
+        if start is not None:
+            flagged = flagged.where(FLAGS.c.day >= start)
+        if end is not None:
+            flagged = flagged.where(FLAGS.c.day <= end)
+        with self.engine.connect() as connection:
+            suspect = {(row[0], row[1]): row[2]
+                       for row in connection.execute(flagged.group_by(FLAGS.c.station, FLAGS.c.field))}  # fmt: skip
+            by_station = query.group_by(OBSERVATIONS.c.station).order_by(OBSERVATIONS.c.station)
+            return [
+                {"station": row["station"], "days": row["days"],
+                 "fields": {name: {"missing": row["days"] - row[f"{name}_known"],
+                                   "flagged": suspect.get((row["station"], name), 0),
+                                   "latest": row[f"{name}_latest"]}
+                            for name in NAMES}}
+                for row in connection.execute(by_station).mappings()
+            ]  # fmt: skip
 
 
-def _merge(connection: Connection, batch: Batch, run_id: int, source: str) -> Changes:
-    incoming = batch.observations
-    if not len(incoming):
-        return Changes()
-    stored = _stored(connection, incoming)
-    days: list[date] = incoming.day.astype(object).tolist()
-    keys = list(zip(incoming.station.tolist(), days, strict=True))
-    known = np.array([key in stored for key in keys])
-    old = np.array([stored[key] for key in keys if key in stored]).reshape(-1, len(FIELDS))
-    given = incoming.values[known]
-    merged = np.where(np.isnan(given), old, given)
-    differs = ~((merged == old) | (np.isnan(merged) & np.isnan(old)))
-    touched = differs.any(axis=1)
-    provenance = {
-        "source": source, "product": batch.product, "run_id": run_id, "changed_at": datetime.now(UTC)
-    }  # fmt: skip
-
-    if not known.all():
-        fresh = np.flatnonzero(~known)
-        connection.execute(
-            insert(OBSERVATIONS),
-            [{"station": keys[row][0], "day": keys[row][1], **fields, **provenance}
-             for row, fields in zip(fresh, _sql_values(incoming.values[fresh]), strict=True)],
-        )  # fmt: skip
-    if touched.any():
-        known_keys = [key for key, is_known in zip(keys, known, strict=True) if is_known]
-        rows = np.flatnonzero(touched)
-        key_is = (OBSERVATIONS.c.station == bindparam("_station")) & (OBSERVATIONS.c.day == bindparam("_day"))
-        connection.execute(
-            update(OBSERVATIONS).where(key_is),
-            [{"_station": known_keys[row][0], "_day": known_keys[row][1], **fields, **provenance}
-             for row, fields in zip(rows, _sql_values(merged[rows]), strict=True)],
-        )  # fmt: skip
-        connection.execute(
-            insert(REVISIONS),
-            [
-                {
-                    "station": known_keys[row][0],
-                    "day": known_keys[row][1],
-                    "field": NAMES[column],
-                    "old": _text(column, old[row, column]),
-                    "new": _text(column, merged[row, column]),
-                    "run_id": run_id,
-                    "changed_at": provenance["changed_at"],
-                }
-                for row, column in np.argwhere(differs)
-            ],
-        )
-    return Changes(int((~known).sum()), int(touched.sum()), int(known.sum() - touched.sum()))
+def _flag(connection: Connection, review: Review, touched: Observations) -> None:
+    """Judge anew every day whose flags may depend on a touched row."""
+    back = timedelta(days=review.days_back)
+    for name in np.unique(touched.station).tolist():
+        days = touched.day[touched.station == name]
+        first, last = days.min().item(), days.max().item() + back
+        rows = _window(connection, first - back, last, [name])
+        found = [vars(flag) for flag in review(rows) if flag.day >= first]
+        connection.execute(delete(FLAGS).where(FLAGS.c.station == name, FLAGS.c.day.between(first, last)))
+        if found:
+            connection.execute(insert(FLAGS), found)
 
 
-def _stored(connection: Connection, incoming: Observations) -> dict[tuple[str, date], NDArray[np.float64]]:
-    query = (
-        select(OBSERVATIONS.c.station, OBSERVATIONS.c.day, *(OBSERVATIONS.c[name] for name in NAMES))
-        .where(OBSERVATIONS.c.station.in_(np.unique(incoming.station).tolist()))
-        .where(OBSERVATIONS.c.day.between(incoming.day.min().item(), incoming.day.max().item()))
-    )
-    rows = [tuple(row) for row in connection.execute(query)]
-    values = _observations(rows).values
-    return {(row[0], row[1]): values[index] for index, row in enumerate(rows)}
-
-
-def _observations(rows: Sequence[Row]) -> Observations:
+def _window(
+    connection: Connection, start: date | None, end: date | None, stations: Sequence[str] | None
+) -> Observations:
+    query = select(OBSERVATIONS.c.station, OBSERVATIONS.c.day, *(OBSERVATIONS.c[name] for name in NAMES))
+    ordered = _between(query, start, end, stations).order_by(OBSERVATIONS.c.station, OBSERVATIONS.c.day)
+    rows = connection.execute(ordered).all()
     if not rows:
         return Observations.empty()
-    columns = list(zip(*rows, strict=True))
-    values = np.empty((len(rows), len(FIELDS)))
-    for index, field in enumerate(FIELDS):
-        column: Iterable[Any] = columns[2 + index]
-        if field.compass:
-            column = [None if name is None else compass_sector(name) for name in column]
-        values[:, index] = np.array(column, dtype=float)
-    return Observations(np.array(columns[0]), np.array(columns[1], "datetime64[D]"), values)
+    names, days, *columns = zip(*rows, strict=True)
+    return from_items(names, days, columns)
 
 
-def _sql_values(values: NDArray[np.float64]) -> list[dict[str, float | str | None]]:
-    """Value rows as SQL parameters: NaN is NULL, a sector is its compass point."""
-    columns: list[list[float | str | None]] = []
-    for index, field in enumerate(FIELDS):
-        column = values[:, index].tolist()
-        if field.compass:
-            columns.append([None if value != value else compass_name(value) for value in column])
-        else:
-            columns.append([None if value != value else value for value in column])
-    return [dict(zip(NAMES, row, strict=True)) for row in zip(*columns, strict=True)]
-
-
-def _text(column: int, value: float) -> str | None:
-    if np.isnan(value):
-        return None
-    return compass_name(value) if FIELDS[column].compass else f"{value:g}"
-
-
-def _quarantine_row(refused: Quarantined, run_id: int, file: str) -> dict[str, Any]:
-    return {
-        "run_id": run_id, "file": file[:200], "station": refused.station[:32], "day": refused.day,
-        "reason": refused.reason[:400], "row": dict(refused.row),
-    }  # fmt: skip
+def _between(query: Select[Any], start: date | None, end: date | None, stations: Sequence[str] | None) -> Select[Any]:
+    if start is not None:
+        query = query.where(OBSERVATIONS.c.day >= start)
+    if end is not None:
+        query = query.where(OBSERVATIONS.c.day <= end)
+    if stations is not None:
+        query = query.where(OBSERVATIONS.c.station.in_(stations))
+    return query

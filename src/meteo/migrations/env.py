@@ -1,0 +1,12 @@
+"""Run by Alembic for every schema, on the connection that `meteo.migrate` hands over."""
+
+from alembic import context
+
+given = context.config.attributes
+context.configure(
+    connection=given["connection"],
+    target_metadata=given["metadata"],
+    version_table=given["version_table"],
+    render_as_batch=True,
+)
+context.run_migrations()
