@@ -8,18 +8,30 @@ from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Query, Request
 from prometheus_client import CollectorRegistry
+from sqlalchemy import RowMapping
 
 from api_model.metrics import ModelMetrics
 from api_model.predictor import Predictor
 from meteo import web
 from meteo.auth import Caller, ServiceTokens
-from meteo.contract import DayBody, Prediction, PredictRequest, StationBody, day_bodies
-from meteo.errors import MeteoError
+from meteo.contract import (
+    DataQuality,
+    DayBody,
+    FlagBody,
+    IngestionBody,
+    Prediction,
+    PredictRequest,
+    QuarantinedBody,
+    QuarantineState,
+    StationBody,
+)
+from meteo.errors import MeteoError, NotAllowed
 from meteo.prediction_log import PredictionLog, Record
 from meteo.station import station, stations
 from meteo.store import ObservationStore
 
 RECENT_DAYS = 14
+Limit = Annotated[int, Query(ge=1, le=500)]
 
 
 def create_app(
@@ -64,6 +76,13 @@ def create_app(
 
     CurrentCaller = Annotated[Caller, Depends(caller)]  # noqa: N806 - a type
 
+    def admin(current: CurrentCaller) -> Caller:
+        if current.role != "admin":
+            raise NotAllowed("this is for admins")
+        return current
+
+    CurrentAdmin = Annotated[Caller, Depends(admin)]  # noqa: N806 - a type
+
     @app.post("/predict", response_model_exclude_unset=True)
     async def predict(request: Request, current: CurrentCaller) -> Prediction:
         asked = await web.json_body(request, PredictRequest)
@@ -101,11 +120,32 @@ def create_app(
         if start is None and end is None:
             newest = store.latest_days().get(place.name)
             start = newest and newest - timedelta(days=RECENT_DAYS - 1)
-        return day_bodies(store.window(start, end, [place.name]))
+        return _days(store, place.name, start, end)
 
     @app.get("/ingestions")
-    def ingestions(_: CurrentCaller, limit: Annotated[int, Query(ge=1, le=500)] = 50) -> list[dict[str, Any]]:
-        return [dict(row) for row in store.runs(limit)]
+    def ingestions(_: CurrentAdmin, limit: Limit = 50) -> list[IngestionBody]:
+        return [IngestionBody(**row) for row in store.ingestions.latest(limit)]
+
+    @app.get("/ingestions/{run_id}/quarantine")
+    def quarantine_of(run_id: int, _: CurrentAdmin) -> list[QuarantinedBody]:
+        store.ingestions.require(run_id)
+        return [_quarantined(row) for row in store.quarantine.of_run(run_id)]
+
+    @app.get("/quarantine")
+    def quarantine(_: CurrentAdmin, state: QuarantineState | None = None, limit: Limit = 50) -> list[QuarantinedBody]:
+        return [_quarantined(row) for row in store.quarantine.rows(state, limit)]
+
+    @app.post("/quarantine/{row_id}/release")
+    def release(row_id: int, admin: CurrentAdmin) -> QuarantinedBody:
+        return _quarantined(store.quarantine.release(row_id, admin.subject))
+
+    @app.post("/quarantine/{row_id}/discard")
+    def discard(row_id: int, admin: CurrentAdmin) -> QuarantinedBody:
+        return _quarantined(store.quarantine.discard(row_id, admin.subject))
+
+    @app.get("/data-quality")
+    def data_quality(_: CurrentAdmin, start: date | None = None, end: date | None = None) -> list[DataQuality]:
+        return [DataQuality(**row) for row in store.quality(start, end)]
 
     @app.get("/state")
     def state(_: CurrentCaller) -> dict[str, Any]:
@@ -113,6 +153,24 @@ def create_app(
         return {"model_version": serving, "model_problem": predictor.problem, "simulated": store.simulated()}
 
     return app
+
+
+def _days(store: ObservationStore, place: str, start: date | None, end: date | None) -> list[DayBody]:
+    rows = store.window(start, end, [place])
+    origin = store.provenance(place, start, end)
+    flags: dict[date, list[FlagBody]] = {}
+    for flag in store.flags(place, start, end):
+        flags.setdefault(flag.day, []).append(FlagBody.model_validate(flag, from_attributes=True))
+    return [
+        DayBody(date=day, observation=items, flags=flags.get(day, []),
+                **{name: origin[day][name] for name in ("source", "product", "site", "changed_at")})
+        for day, items in zip(rows.day.tolist(), rows.items(), strict=True)
+        if day in origin
+    ]  # fmt: skip
+
+
+def _quarantined(row: RowMapping) -> QuarantinedBody:
+    return QuarantinedBody(**{name: row[name] for name in QuarantinedBody.model_fields})
 
 
 def _record(asked: PredictRequest, answer: Prediction, subject: str) -> Record:

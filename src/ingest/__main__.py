@@ -5,14 +5,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-import httpx
 import typer
 from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
 
 from ingest.job import Ingestion, Request
 from ingest.landing import Landing
+from ingest.replay import Replay
 from ingest.sources import BomSource, FileSource, Source, months_before, months_between
 from meteo import job
 from meteo.contract import IngestionRequest, field_errors
@@ -25,8 +27,9 @@ from meteo.store import ObservationStore
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-@app.command()
+@app.callback(invoke_without_command=True)
 def ingest(
+    context: typer.Context,
     source: Annotated[str | None, typer.Option(help="file, bom or demo; default: the setting ingest.source")] = None,
     path: Annotated[list[Path] | None, typer.Option(help="file or folder to read (source file); repeatable")] = None,
     start: Annotated[str | None, typer.Option(help="first day, YYYY-MM-DD")] = None,
@@ -34,46 +37,88 @@ def ingest(
     names: Annotated[str | None, typer.Option("--stations", help="comma-separated station names")] = None,
     params: Annotated[str, typer.Option(help="the same as one JSON object, as the ingestion DAG passes it")] = "{}",
 ) -> None:
-    """Read observations from a source and upsert them; prints one JSON summary as its last line."""
+    """Read observations from a source and upsert them; prints one JSON summary as its last line.
+
+    Without a range, the current and the previous month. A run that broke off is gone on with by giving it again.
+    """
+    if context.invoked_subcommand is not None:
+        return
     settings = Settings()
     given = {"source": source, "start": start, "end": end, "stations": names.split(",") if names else None}
     job.run("ingest", settings.log_level, lambda: _run(settings, given, path, params))
 
 
+@app.command()
+def replay(
+    apply: Annotated[bool, typer.Option("--apply", help="make the stored rows what the files say")] = False,
+) -> None:
+    """Read every landed file again and compare with what is stored; prints one JSON summary as its last line."""
+    settings = Settings()
+
+    def work() -> dict[str, Any]:
+        store = ObservationStore(connect(settings.observations_url))
+        store.create()
+        with _progress() as bar:
+            task = bar.add_task("replay", total=None)
+            return Replay(store, Landing(settings.home / "landing")).run(
+                apply, lambda name, done, total: bar.update(task, completed=done, total=total, description=name)
+            )
+
+    job.run("ingest replay", settings.log_level, work)
+
+
 def _run(settings: Settings, given: dict[str, Any], paths: list[Path] | None, params: str) -> dict[str, Any]:
+    asked = _request(given, params)
+    name = asked.source or settings.ingest.source
+    chosen = [station(place).name for place in asked.stations] if asked.stations else None
+    files = [str(path) for path in paths or settings.ingest.paths] if name == "file" else None
+    request = Request(name, asked.start, asked.end, chosen, files)
+    store = ObservationStore(connect(settings.observations_url))
+    store.create()
+    origin = _source(settings, request)
+    with _progress() as bar:
+        task = bar.add_task("ingest", total=origin.total)
+        ingestion = Ingestion(store, Landing(settings.home / "landing"), origin, request)
+        summary = ingestion.run(lambda file: bar.update(task, advance=1, description=file))
+    Console(stderr=True).print(_table(summary))
+    return summary
+
+
+def _request(given: dict[str, Any], params: str) -> IngestionRequest:
     try:
         options = {key: value for key, value in given.items() if value is not None}
-        asked = IngestionRequest.model_validate_json(json.dumps({**json.loads(params), **options}))
-    except json.JSONDecodeError as error:
+        return IngestionRequest.model_validate_json(json.dumps({**json.loads(params), **options}))
+    except (json.JSONDecodeError, TypeError) as error:
         raise InvalidInput(f"--params is not a JSON object: {error}") from error
     except ValidationError as error:
         raise InvalidInput("; ".join(f"{name}: {text}" for name, text in field_errors(list(error.errors())))) from error
-    places = [station(name) for name in asked.stations] if asked.stations else list(stations().values())
-    name = asked.source or settings.ingest.source
-    request = Request(name, asked.start, asked.end, [place.name for place in places] if asked.stations else None)
-    store = ObservationStore(connect(settings.observations_url))
-    store.create()
-    with _client(settings, name) as client:
-        origin: Source
-        if name == "file":
-            origin = FileSource(paths or settings.ingest.paths)
-        else:
-            newest = asked.end or datetime.now(UTC).date()
-            oldest = asked.start or months_before(newest, settings.ingest.months - 1)
-            pause = settings.ingest.pause_seconds if name == "bom" else 0.0
-            origin = BomSource(client, places, months_between(oldest, newest), pause)
-        ingestion = Ingestion(store, Landing(settings.home / "landing"), origin, request)
-        with _progress() as bar:
-            task = bar.add_task("ingest", total=origin.total)
-            return ingestion.run(lambda file: bar.update(task, advance=1, description=file))
 
 
-def _client(settings: Settings, source: str) -> httpx.Client:
-    url = settings.ingest.demo_url if source == "demo" else settings.ingest.bom_url
-    headers = {"User-Agent": settings.ingest.user_agent}
-    return httpx.Client(
-        base_url=url, timeout=settings.ingest.timeout_seconds, headers=headers, trust_env=source == "bom"
-    )
+def _source(settings: Settings, request: Request) -> Source:
+    known = settings.ingest
+    if request.source == "file":
+        return FileSource([Path(path) for path in request.paths or ()])
+    newest = request.end or datetime.now(UTC).date()
+    oldest = request.start or months_before(newest, known.months - 1)
+    wanted = [station(name) for name in request.stations] if request.stations else list(stations().values())
+    real = request.source == "bom"
+    return BomSource(
+        known.bom_url if real else known.demo_url, wanted, months_between(oldest, newest), user_agent=known.user_agent,
+        pause_seconds=known.pause_seconds if real else 0.0, timeout_seconds=known.timeout_seconds,
+        attempts=known.attempts, backoff_seconds=known.backoff_seconds, trust_env=real,
+    )  # fmt: skip
+
+
+def _table(summary: dict[str, Any]) -> Table:
+    table = Table(title=f"Ingestion {summary['run']}", show_header=False)
+    for name in ("files", "new", "changed", "unchanged", "quarantined", "bytes"):
+        table.add_row(name, f"{summary[name]:,}")
+    table.add_row("seconds", f"{summary['seconds']:.1f}")
+    for problem in summary["problems"][:10]:
+        table.add_row("problem", Text(problem))
+    if len(summary["problems"]) > 10:
+        table.add_row("", f"and {len(summary['problems']) - 10} more")
+    return table
 
 
 def _progress() -> Progress:

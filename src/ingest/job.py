@@ -1,30 +1,48 @@
 """Ingestion: source -> landing -> parser -> checks -> store, one transaction a file, and a record of the run."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ingest.checks import check
+from ingest.checks import Suspicion, check
 from ingest.landing import Landing
-from ingest.parser import parse
-from ingest.sources import Missing, Source
+from ingest.normal import Normal
+from ingest.parser import READER, Reading
+from ingest.sources import Found, Known, Missing, NotModified, RawFile, Source
+from meteo.database import only_one
 from meteo.errors import MeteoError, UnreadableFile
-from meteo.store import Batch, Changes, ObservationStore
+from meteo.ingestions import MISSING, REFUSED, SAME, STORED, FileRecord, Run
+from meteo.merge import Batch, Changes
+from meteo.store import ObservationStore
 
 
 @dataclass(frozen=True)
 class Request:
-    """Which station-days to keep; None keeps all."""
+    """Which station-days to keep, None keeps all; `paths` are the files and folders that were named."""
 
     source: str
     start: date | None = None
     end: date | None = None
     stations: Sequence[str] | None = None
+    paths: Sequence[str] | None = None
+
+    @property
+    def selection(self) -> str:
+        return json.dumps([_iso(self.start), _iso(self.end), self.stations])
+
+    @classmethod
+    def of(cls, source: str, selection: str) -> "Request":
+        start, end, stations = json.loads(selection)
+        return cls(source, start and date.fromisoformat(start), end and date.fromisoformat(end), stations)
 
     def select(self, batch: Batch) -> Batch:
+        """Of the batch what was asked for; refused rows that cannot be placed stay."""
         rows = batch.observations
         keep = np.ones(len(rows), dtype=bool)
         if self.start is not None:
@@ -33,7 +51,19 @@ class Request:
             keep &= rows.day <= np.datetime64(self.end, "D")
         if self.stations is not None:
             keep &= np.isin(rows.station, list(self.stations))
-        return Batch(rows[keep], batch.product, batch.quarantined)
+        refused = [row for row in batch.quarantined if self._wants(row.station, row.day)]
+        return Batch(rows[keep], batch.product, refused)
+
+    def _wants(self, station: str, day: date | None) -> bool:
+        if station and self.stations is not None and station not in self.stations:
+            return False
+        return day is None or ((self.start or day) <= day <= (self.end or day))
+
+
+def checked(reading: Reading, request: Request, now: datetime) -> Iterator[Batch]:
+    """What a file holds of the request, graded."""
+    for batch in reading:
+        yield check(request.select(batch), now)
 
 
 class Ingestion:
@@ -52,49 +82,84 @@ class Ingestion:
         self._source = source
         self._request = request
         self._now = now
+        self._review = Suspicion(Normal())
+        self._problems: list[str] = []
 
     def run(self, progress: Callable[[str], None]) -> dict[str, Any]:
         """Ingest; `progress` hears of each file when it is done.
 
-        A file that cannot be read is a problem in the summary and the others go on; a run in which no file could be
-        read fails. What was stored before a failure stays, and a rerun finds it unchanged.
+        A file that cannot be had or read is a problem in the summary and the others go on; a run in which no file could
+        be read fails. What was stored before a failure stays, and the next run of the same request goes on from there.
+        Conflict when another ingestion is at work on this store.
         """
-        request = self._request
-        asked = {"start": _iso(request.start), "end": _iso(request.end), "stations": request.stations}
-        run_id = self._store.start_run(request.source, asked)
-        total, refused, files, size = Changes(), 0, 0, 0
-        problems: list[str] = []
-        state = "failed"
-        try:
-            for found in self._source.files():
-                if isinstance(found, Missing):
-                    problems.append(f"{found.name}: {found.reason}")
+        request, ingestions = self._request, self._store.ingestions
+        asked = {"start": _iso(request.start), "end": _iso(request.end), "stations": request.stations,
+                 "paths": request.paths}  # fmt: skip
+        with only_one(self._store.engine, "ingestion"):
+            self._landing.sweep()
+            run = ingestions.begin(request.source, asked)
+            began, state, read = time.monotonic(), "failed", 0
+            try:
+                for found in self._source.files(run.done, self._known):
+                    read += self._take(run, found)
                     progress(found.name)
-                    continue
-                self._landing.keep(found.content)
-                try:
-                    batches = (check(request.select(batch), self._now())
-                               for batch in parse(found.content, found.name, found.product))  # fmt: skip
-                    changes, quarantined = self._store.upsert(run_id, request.source, found.name, batches)
-                except UnreadableFile as error:
-                    problems.append(error.detail)
-                else:
-                    total, refused, files = total + changes, refused + quarantined, files + 1
-                    size += len(found.content)
-                progress(found.name)
-            if files:
-                state = "success"
-        except MeteoError as error:
-            problems.append(error.detail)
-            raise
-        finally:
-            self._store.finish_run(run_id, state, files=files, size=size, problems=problems)
+                state = "success" if read or not self._problems else "failed"
+            except BaseException as error:
+                self._problems.append(error.detail if isinstance(error, MeteoError) else repr(error))
+                raise
+            finally:
+                record = ingestions.finish(run.id, state, time.monotonic() - began, self._problems)
         if state == "failed":
-            raise UnreadableFile("no file could be read: " + "; ".join(problems[:3]))
-        return {
-            "run": run_id, "source": request.source, "files": files, "bytes": size, **vars(total),
-            "quarantined": refused, "problems": problems,
-        }  # fmt: skip
+            raise UnreadableFile("no file could be read: " + "; ".join(self._problems[:3]))
+        counts = ("source", "files", "bytes", "new", "changed", "unchanged", "quarantined", "seconds", "resumes")
+        return {"run": run.id, **{name: record[name] for name in counts}, "problems": self._problems}
+
+    def _take(self, run: Run, found: Found) -> bool:
+        """Whether the file was read, now or before."""
+        if isinstance(found, RawFile):
+            return self._read(run, found)
+        if isinstance(found, Missing):
+            self._problems.append(f"{found.name}: {found.reason}")
+            self._store.ingestions.note(run.id, self._record(found.name, MISSING))
+            return False
+        if isinstance(found, NotModified):
+            last = self._store.ingestions.last_of(self._request.source, found.name)
+            rows = last["new"] + last["changed"] + last["unchanged"] if last else 0
+            self._store.ingestions.note(run.id, self._record(found.name, SAME), Changes(unchanged=rows))
+        return True
+
+    def _read(self, run: Run, found: RawFile) -> bool:
+        request, ingestions = self._request, self._store.ingestions
+        with found.open() as content:
+            digest, size = self._landing.keep(content)
+        if run.done.get(found.name) == digest:
+            return True
+        record = self._record(found.name, STORED, product=found.product, digest=digest, bytes=size, etag=found.etag,
+                              last_modified=found.last_modified)  # fmt: skip
+        standing = ingestions.standing(digest, request.selection, READER, request.source)
+        if standing is not None:
+            rows = standing["new"] + standing["changed"] + standing["unchanged"]
+            ingestions.note(run.id, replace(record, state=SAME), Changes(unchanged=rows))
+            return True
+        reading = Reading(partial(self._landing.open, digest), found.name, found.product)
+        try:
+            self._store.upsert(run.id, record, checked(reading, request, self._now()), self._review)
+        except UnreadableFile as error:
+            self._problems.append(error.detail)
+            ingestions.note(run.id, replace(record, state=REFUSED))
+            return False
+        if reading.unknown:
+            self._problems.append(f"{found.name}: column(s) not known and not read: {', '.join(reading.unknown)}")
+        return True
+
+    def _known(self, name: str) -> Known | None:
+        last = self._store.ingestions.last_of(self._request.source, name)
+        if last is None or (last["selection"], last["reader"]) != (self._request.selection, READER):
+            return None
+        return Known(last["etag"], last["last_modified"])
+
+    def _record(self, name: str, state: str, **known: Any) -> FileRecord:
+        return FileRecord(name, state, self._request.source, self._request.selection, READER, **known)
 
 
 def _iso(day: date | None) -> str | None:

@@ -1,16 +1,22 @@
 """Where observations come from: BOM's month files over HTTP (the demo server speaks the same), or files at hand."""
 
+import asyncio
+import io
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 import httpx
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from meteo.errors import InvalidInput, Unavailable
 from meteo.station import Station
+
+SIZE_LIMIT = 5_000_000
+"""Bytes; a month file has about 4,000."""
 
 
 @dataclass(frozen=True)
@@ -18,24 +24,52 @@ class RawFile:
     """A file as received; `product` is what it was asked for as (empty for a file at hand)."""
 
     name: str
-    content: bytes
+    open: Callable[[], IO[bytes]]
     product: str = ""
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+@dataclass(frozen=True)
+class NotModified:
+    """A file that has not changed since it was read last."""
+
+    name: str
 
 
 @dataclass(frozen=True)
 class Missing:
-    """A file that was asked for and not there, and what the source said."""
+    """A file that was asked for and cannot be had, and what the source said."""
 
     name: str
     reason: str
 
 
+@dataclass(frozen=True)
+class Done:
+    """A file that this run has read already, before it was broken off."""
+
+    name: str
+
+
+Found = RawFile | NotModified | Missing | Done
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the server said of a file when it was stored last."""
+
+    etag: str | None
+    last_modified: str | None
+
+
 class Source(Protocol):
-    """Yields files one after the other; `total` says how many there will be."""
+    """Yields files one after the other; `total` says how many there are. `done` are those the run need not have again,
+    by name; `known` tells what is stored of a file of that name."""
 
     total: int
 
-    def files(self) -> Iterator[RawFile | Missing]: ...
+    def files(self, done: Container[str], known: Callable[[str], Known | None]) -> Iterator[Found]: ...
 
 
 class FileSource:
@@ -49,58 +83,123 @@ class FileSource:
         for path in paths:
             if not path.exists():
                 raise InvalidInput(f"path: {path} does not exist", [("path", "does not exist")])
-        self._paths = [found for path in paths for found in (_files_below(path) if path.is_dir() else [path])]
+        found = [(below.relative_to(path).as_posix(), below) for path in paths if path.is_dir()
+                 for below in _files_below(path)]  # fmt: skip
+        self._paths = dict([*found, *((path.name, path) for path in paths if not path.is_dir())])
         self.total = len(self._paths)
 
-    def files(self) -> Iterator[RawFile]:
-        for path in self._paths:
-            yield RawFile(path.name, path.read_bytes())
+    def files(self, done: Container[str], known: Callable[[str], Known | None]) -> Iterator[Found]:
+        """All of them: whether a file at hand is done its bytes tell, not its name."""
+        for name, path in self._paths.items():
+            yield RawFile(name, lambda path=path: path.open("rb"))  # type: ignore[misc]
+
+
+class _Busy(Unavailable):
+    """A failure that may pass: worth another attempt."""
 
 
 class BomSource:
-    """BOM's month files, one polite request at a time.
+    """BOM's month files, one polite request at a time, over one connection.
 
-    BOM keeps about the last 14 months at /climate/dwo/YYYYMM/text/PRODUCT.YYYYMM.csv.
+    BOM keeps about the last 14 months at /climate/dwo/YYYYMM/text/PRODUCT.YYYYMM.csv. A request that fails in passing
+    is repeated with growing, random pauses, up to `attempts`; `timeout_seconds` bounds each as a whole.
     """
 
     def __init__(
-        self,
-        client: httpx.Client,
-        stations: Sequence[Station],
-        months: Sequence[date],
-        pause_seconds: float,
-        pause: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._client = client
+        self, base_url: str, stations: Sequence[Station], months: Sequence[date], *, user_agent: str,
+        pause_seconds: float = 1.0, timeout_seconds: float = 30.0, attempts: int = 4, backoff_seconds: float = 1.0,
+        trust_env: bool = False, pause: Callable[[float], None] = time.sleep,
+    ) -> None:  # fmt: skip
+        self._base_url = base_url
         self._wanted = [(station, month) for month in months for station in stations]
+        self._user_agent = user_agent
         self._pause_seconds = pause_seconds
+        self._timeout = timeout_seconds
+        self._attempts = attempts
+        self._backoff = backoff_seconds
+        self._trust_env = trust_env
         self._pause = pause
         self.total = len(self._wanted)
 
-    def files(self) -> Iterator[RawFile | Missing]:
-        for index, (station, month) in enumerate(self._wanted):
-            if index:
-                self._pause(self._pause_seconds)
-            yield self._fetch(station, month)
+    def files(self, done: Container[str], known: Callable[[str], Known | None]) -> Iterator[Found]:
+        with asyncio.Runner() as runner:
+            client = httpx.AsyncClient(
+                base_url=self._base_url, headers={"User-Agent": self._user_agent}, trust_env=self._trust_env,
+                timeout=self._timeout, limits=httpx.Limits(max_connections=1),
+            )  # fmt: skip
+            try:
+                asked = False
+                for station, month in self._wanted:
+                    name = f"{station.bom_product}.{month:%Y%m}.csv"
+                    if name in done:
+                        yield Done(name)
+                        continue
+                    if asked:
+                        self._pause(self._pause_seconds)
+                    asked = True
+                    yield runner.run(self._persistently(client, name, station, month, known(name)))
+            finally:
+                runner.run(client.aclose())
 
-    def _fetch(self, station: Station, month: date) -> RawFile | Missing:
-        name = f"{station.bom_product}.{month:%Y%m}.csv"
+    async def _persistently(
+        self, client: httpx.AsyncClient, name: str, station: Station, month: date, known: Known | None
+    ) -> Found:
+        attempts = AsyncRetrying(
+            stop=stop_after_attempt(self._attempts), wait=wait_random_exponential(self._backoff, max=60),
+            retry=retry_if_exception(lambda error: isinstance(error, _Busy)), reraise=True,
+        )  # fmt: skip
+        return await attempts(self._fetch, client, name, station, month, known)
+
+    async def _fetch(
+        self, client: httpx.AsyncClient, name: str, station: Station, month: date, known: Known | None
+    ) -> Found:
+        headers = {"If-None-Match": known and known.etag, "If-Modified-Since": known and known.last_modified}
+        request = client.build_request(
+            "GET", f"/climate/dwo/{month:%Y%m}/text/{name}",
+            headers={header: value for header, value in headers.items() if value},
+        )  # fmt: skip
         try:
-            response = self._client.get(f"/climate/dwo/{month:%Y%m}/text/{name}")
+            async with asyncio.timeout(self._timeout):
+                response = await client.send(request, stream=True)
+                try:
+                    return self._answer(name, station, response, await _body(response, name))
+                finally:
+                    await response.aclose()
+        except TimeoutError as error:
+            raise _Busy(f"{self._base_url} did not send {name} within {self._timeout:g} s") from error
         except httpx.HTTPError as error:
-            raise Unavailable(f"{self._client.base_url} could not be reached for {name}: {error}") from error
-        if response.status_code == 404:
-            return Missing(name, "the server has no such file (404): BOM keeps about the last 14 months")
-        if response.status_code == 403:
+            raise _Busy(f"{self._base_url} could not be reached for {name}: {error!r}") from error
+
+    def _answer(self, name: str, station: Station, response: httpx.Response, content: bytes) -> Found:
+        status = response.status_code
+        if status == 304:
+            return NotModified(name)
+        if status in (404, 410):
+            return Missing(name, f"the server has no such file ({status}): BOM keeps about the last 14 months")
+        if status == 403:
             raise Unavailable(
-                f"{self._client.base_url} refused {name} (403). BOM turns away programs it does not recognise as a "
+                f"{self._base_url} refused {name} (403). BOM turns away programs it does not recognise as a "
                 "browser, and its terms discourage automated reading: download the month files in a browser from "
                 "https://www.bom.gov.au/climate/dwo/ and import them with --source file --path FOLDER, or agree access "
                 "with BOM and set METEO_INGEST__USER_AGENT."
             )
-        if response.status_code != 200:
-            raise Unavailable(f"{self._client.base_url} answered {response.status_code} for {name}")
-        return RawFile(name, response.content, station.bom_product)
+        if status == 429 or status >= 500:
+            raise _Busy(f"{self._base_url} answered {status} for {name}")
+        if status != 200:
+            raise Unavailable(f"{self._base_url} answered {status} for {name}")
+        return RawFile(
+            name, lambda: io.BytesIO(content), station.bom_product,
+            response.headers.get("etag"), response.headers.get("last-modified"),
+        )  # fmt: skip
+
+
+async def _body(response: httpx.Response, name: str) -> bytes:
+    content = bytearray()
+    async for piece in response.aiter_bytes():
+        content += piece
+        if len(content) > SIZE_LIMIT:
+            raise Unavailable(f"{name} is larger than {SIZE_LIMIT:,} bytes: not a month file")
+    return bytes(content)
 
 
 def months_between(start: date, end: date) -> list[date]:

@@ -1,7 +1,9 @@
 """What admins run and read: pipelines, what came in, models, the audit trail."""
 
 import asyncio
-from typing import Annotated, Any
+from datetime import date
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import PlainTextResponse, Response
@@ -12,7 +14,15 @@ from gateway.mlflow import ModelVersion
 from gateway.services import CurrentAdmin, Services, Wired
 from gateway.users import User
 from meteo import web
-from meteo.contract import Body, IngestionRequest, TrainingRequest
+from meteo.contract import (
+    Body,
+    DataQuality,
+    IngestionBody,
+    IngestionRequest,
+    QuarantinedBody,
+    QuarantineState,
+    TrainingRequest,
+)
 from meteo.errors import MeteoError
 from meteo.station import station
 
@@ -69,10 +79,47 @@ async def task_log(
     return await wired.airflow.log(dag, run_id, task, try_number)
 
 
-@router.get("/ingestions")
+@router.get("/ingestions", response_model=list[IngestionBody])
 async def ingestions(request: Request, admin: CurrentAdmin, wired: Wired, limit: Limit = 50) -> Response:
     """What each ingestion brought: rows new, changed, unchanged, quarantined."""
     return await wired.model_api.ask(request, admin, "GET", "ingestions", params={"limit": limit})
+
+
+@router.get("/ingestions/{run_id}/quarantine", response_model=list[QuarantinedBody])
+async def quarantine_of(run_id: int, request: Request, admin: CurrentAdmin, wired: Wired) -> Response:
+    """The rows that one ingestion refused, and why."""
+    return await wired.model_api.ask(request, admin, "GET", "ingestions", str(run_id), "quarantine")
+
+
+@router.get("/quarantine", response_model=list[QuarantinedBody])
+async def quarantine(
+    request: Request, admin: CurrentAdmin, wired: Wired, state: QuarantineState | None = None, limit: Limit = 50
+) -> Response:
+    """Refused rows, newest first."""
+    params = {"limit": limit} | ({"state": state} if state else {})
+    return await wired.model_api.ask(request, admin, "GET", "quarantine", params=params)
+
+
+@router.post("/quarantine/{row_id}/{decision}", response_model=QuarantinedBody)
+async def decide(
+    row_id: int, decision: Literal["release", "discard"], request: Request, admin: CurrentAdmin, wired: Wired
+) -> Response:
+    """Store a refused row without the fields at fault, or decide that it is worth nothing."""
+    answer = await wired.model_api.ask(request, admin, "POST", "quarantine", str(row_id), decision)
+    outcome = "success" if answer.status_code == 200 else HTTPStatus(answer.status_code).phrase
+    await asyncio.to_thread(
+        wired.audit.write, request, admin.username, f"{decision} quarantined row", outcome, row=row_id
+    )
+    return answer
+
+
+@router.get("/data-quality", response_model=list[DataQuality])
+async def data_quality(
+    request: Request, admin: CurrentAdmin, wired: Wired, start: date | None = None, end: date | None = None
+) -> Response:
+    """Per station and field of the stored days: missing, flagged, newest day."""
+    params = {name: day.isoformat() for name, day in (("start", start), ("end", end)) if day is not None}
+    return await wired.model_api.ask(request, admin, "GET", "data-quality", params=params)
 
 
 @router.get("/models")

@@ -1,6 +1,7 @@
 """The demo source over HTTP: BOM's addresses, simulated months."""
 
 import calendar
+import hashlib
 import re
 from collections.abc import Callable
 from datetime import date, datetime
@@ -36,7 +37,11 @@ def create_app(weather: Weather, clock: Callable[[], datetime]) -> Starlette:
         month = date(int(name[2]), int(name[3]), 1)
         if not months_before(now.date(), MONTHS_KEPT) <= month <= now.date():
             return _absent()
-        return Response(_content(weather, station, month, now), media_type="text/csv; charset=latin-1")
+        content = _content(weather, station, month, now)
+        etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+        if request.headers.get("if-none-match") == etag:
+            return Response(status_code=304, headers={"ETag": etag})
+        return Response(content, media_type="text/csv; charset=latin-1", headers={"ETag": etag})
 
     async def health(_: Request) -> Response:
         return JSONResponse({"status": "alive", "source": "simulated"})

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import norm, rankdata
 
 from ingest.demo.climate import PATH, RAIN, SCORES, VARIABLES, Climate, harmonics
-from ingest.parser import parse
+from ingest.parser import read_file
 from meteo.features import season_angle, wind_components
 from meteo.observation import INDEX, RAIN_THRESHOLD_MM, Floats, Observations
 from meteo.station import stations
@@ -187,9 +187,7 @@ def _root(covariance: Floats) -> Floats:
 
 def main() -> None:
     """Read the history named on the command line and write climate.npz."""
-    path = Path(sys.argv[1])
-    batches = parse(path.read_bytes(), path.name)
-    climate = fit(Observations.concatenate([batch.observations for batch in batches]))
+    climate = fit(read_file(Path(sys.argv[1])))
     climate.save(PATH)
     sys.stdout.write(f"{PATH}: {PATH.stat().st_size // 1024} kB\n")
 

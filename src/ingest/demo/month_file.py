@@ -33,14 +33,23 @@ def visible(rows: Observations, now: datetime) -> Observations:
     return Observations(rows.station, rows.day, values)[rows.day <= today]
 
 
+def prepared(month: date, now: datetime) -> datetime:
+    """When the month's file changed last: at midnight, at 9:10 and at 15:10, until the month is over."""
+    today = datetime.combine(now.date(), time(), now.tzinfo)
+    latest = max(today.replace(hour=at.hour, minute=at.minute) for at in (time(), NINE, THREE) if at <= now.time())
+    over = datetime(month.year + month.month // 12, month.month % 12 + 1, 1, tzinfo=now.tzinfo)
+    return min(latest, over)
+
+
 def month_file(station: Station, month: date, rows: Observations, now: datetime) -> bytes:
     """The file's bytes: latin-1, CRLF, no final newline, and a preamble that says what it is."""
+    made = prepared(month, now)
     header = ["Date", *(f"{field.bom}{_UNIT[field.unit]}" for field in FIELDS)]
     header[header.index("Direction of maximum wind gust")] += " "
     header.insert(8, "Time of maximum wind gust")
     lines = [
         f'"SIMULATED Daily Weather Observations for {station.name}, {station.state} for {month:%B %Y}"',
-        f'"Prepared at {now:%H:%M} on {now:%A} {now.day} {now:%B %Y}   {station.bom_product}.{month:%Y%m}"',
+        f'"Prepared at {made:%H:%M} on {made:%A} {made.day} {made:%B %Y}   {station.bom_product}.{month:%Y%m}"',
         '"DEMO DATA: not observed and not from the Bureau of Meteorology"',
         '"Made by a stochastic weather generator fitted on real history; the file format is the Bureau\'s."',
         "",
