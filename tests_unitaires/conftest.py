@@ -1,10 +1,15 @@
 """What tests of several packages share."""
 
+import itertools
+import os
+import pwd
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +17,7 @@ import numpy as np
 import pytest
 import uvicorn
 import xgboost
+from sqlalchemy import text
 
 from meteo import features
 from meteo.database import connect
@@ -38,11 +44,61 @@ def history(real_data: Path) -> Path:
     return real_data / "weatherAUS.csv.gz"
 
 
+def lacking(what: str) -> None:
+    """Skip for want of a system package; in CI that is a failure."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"CI must have {what}")
+    pytest.skip(f"needs {what}")
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+    """A real PostgreSQL server of the tests' own; each call makes an empty database and gives its address."""
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    if not versions:
+        lacking("Debian's postgresql")
+    programs, folder = versions[-1], tmp_path_factory.mktemp("postgres")
+    as_server: dict[str, Any] = {}
+    if os.geteuid() == 0:  # the server refuses to run as root
+        account = pwd.getpwnam("postgres")
+        as_server = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+        os.chown(folder, account.pw_uid, account.pw_gid)
+        for above in folder.parents[:3]:
+            above.chmod(above.stat().st_mode | 0o011)
+    run = partial(subprocess.run, check=True, stdout=subprocess.DEVNULL, cwd="/", **as_server)
+    run([programs / "initdb", "-D", folder / "data", "-U", "meteo", "-A", "trust", "--no-sync", "-E", "UTF8"])
+    options = f"-k {folder} -c listen_addresses='' -c fsync=off"
+    run([programs / "pg_ctl", "-D", folder / "data", "-w", "-l", folder / "log", "-o", options, "start"])
+    address = f"postgresql+psycopg://meteo@/{{}}?host={folder}"
+    names = (f"tests{number}" for number in itertools.count())
+
+    def database() -> str:
+        name = next(names)
+        engine = connect(address.format("postgres"))
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        engine.dispose()
+        return address.format(name)
+
+    yield database
+    run([programs / "pg_ctl", "-D", folder / "data", "-m", "immediate", "stop"])
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database, once of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'observations.db'}"
+    address: str = request.getfixturevalue("postgres")()
+    return address
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> ObservationStore:
+def store(tmp_path: Path) -> Iterator[ObservationStore]:
     found = ObservationStore(connect(f"sqlite:///{tmp_path / 'observations.db'}"))
     found.create()
-    return found
+    yield found
+    found.engine.dispose()
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from sqlalchemy import RowMapping
 
 from ingest.checks import Suspicion, check
 from ingest.landing import Landing
@@ -123,9 +124,7 @@ class Ingestion:
             self._store.ingestions.note(run.id, self._record(found.name, MISSING))
             return False
         if isinstance(found, NotModified):
-            last = self._store.ingestions.last_of(self._request.source, found.name)
-            rows = last["new"] + last["changed"] + last["unchanged"] if last else 0
-            self._store.ingestions.note(run.id, self._record(found.name, SAME), Changes(unchanged=rows))
+            self._same(run, self._record(found.name, SAME))
         return True
 
     def _read(self, run: Run, found: RawFile) -> bool:
@@ -136,10 +135,9 @@ class Ingestion:
             return True
         record = self._record(found.name, STORED, product=found.product, digest=digest, bytes=size, etag=found.etag,
                               last_modified=found.last_modified)  # fmt: skip
-        standing = ingestions.standing(digest, request.selection, READER, request.source)
-        if standing is not None:
-            rows = standing["new"] + standing["changed"] + standing["unchanged"]
-            ingestions.note(run.id, replace(record, state=SAME), Changes(unchanged=rows))
+        last = self._last(found.name)
+        if last is not None and last["digest"] == digest:
+            self._same(run, replace(record, state=SAME))
             return True
         reading = Reading(partial(self._landing.open, digest), found.name, found.product)
         try:
@@ -152,11 +150,17 @@ class Ingestion:
             self._problems.append(f"{found.name}: column(s) not known and not read: {', '.join(reading.unknown)}")
         return True
 
+    def _same(self, run: Run, record: FileRecord) -> None:
+        last = self._last(record.name)
+        rows = last["new"] + last["changed"] + last["unchanged"] if last else 0
+        self._store.ingestions.note(run.id, record, Changes(unchanged=rows))
+
     def _known(self, name: str) -> Known | None:
-        last = self._store.ingestions.last_of(self._request.source, name)
-        if last is None or (last["selection"], last["reader"]) != (self._request.selection, READER):
-            return None
-        return Known(last["etag"], last["last_modified"])
+        last = self._last(name)
+        return None if last is None else Known(last["etag"], last["last_modified"])
+
+    def _last(self, name: str) -> RowMapping | None:
+        return self._store.ingestions.last_of(self._request.source, name, self._request.selection, READER)
 
     def _record(self, name: str, state: str, **known: Any) -> FileRecord:
         return FileRecord(name, state, self._request.source, self._request.selection, READER, **known)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -37,7 +37,7 @@ _TOLERATED = 1000
 """So many unreadable rows are quarantined one by one; a file with more, and more than half unreadable, is refused."""
 
 _PRODUCT = re.compile(r"\bIDCJDW\d{4}(?=\.\d{6}\b)")
-_DAY = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
+_DAY = re.compile(r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})")
 _MISSING_DAY = np.datetime64("NaT", "D")
 _GUST_TIME = "Time of maximum wind gust"
 _IGNORED = {"", "RainToday", "RainTomorrow", "RISK_MM"}
@@ -119,8 +119,8 @@ class Reading:
     def _table(self) -> Iterator[tuple[Columns, Station | None, str, Iterator[tuple[int, list[str]]]]]:
         """The columns, the month file's station (None: each row names its own), the product, and the numbered rows."""
         try:
-            with self._open() as raw:
-                lines = _lines(raw, self._name)
+            with self._open() as raw, io.BufferedReader(raw, 1 << 16) as buffered:  # type: ignore[type-var]
+                lines = _lines(buffered, self._name)
                 preamble, header = self._header(lines)
                 cells = _cells([header])
                 columns = self._columns(cells)
@@ -293,9 +293,8 @@ codecs.register_error(
 )
 
 
-def _lines(raw: IO[bytes], name: str) -> Iterator[str]:
+def _lines(buffered: "io.BufferedReader[Any]", name: str) -> Iterator[str]:
     """The file's lines without their ends, whatever those are; bytes that are not UTF-8 are latin-1."""
-    buffered = io.BufferedReader(raw, 1 << 16)  # type: ignore[type-var]
     source: IO[bytes] = buffered
     if buffered.peek(2)[:2] == b"\x1f\x8b":
         source = gzip.GzipFile(fileobj=buffered, mode="rb")  # type: ignore[assignment]

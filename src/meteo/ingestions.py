@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, RowMapping, insert, select, update
 from meteo.database import writing
 from meteo.errors import MixedSources, NotFound
 from meteo.merge import Changes
-from meteo.tables import FILES, INGESTIONS, OBSERVATIONS, QUARANTINE
+from meteo.tables import FILES, INGESTIONS, OBSERVATIONS
 
 STORED, SAME, REFUSED, MISSING = "stored", "same", "refused", "missing"
 """What became of a file: its rows were merged; nothing new in it; not readable; not there."""
@@ -102,28 +102,13 @@ class Ingestions:
             if connection.scalar(select(INGESTIONS.c.id).where(INGESTIONS.c.id == run_id)) is None:
                 raise NotFound(f"there is no ingestion {run_id}")
 
-    def last_of(self, source: str, name: str) -> RowMapping | None:
-        """What became of the file of that name when it was last stored."""
-        query = select(FILES).where(FILES.c.source == source, FILES.c.name == name, FILES.c.state == STORED)
+    def last_of(self, source: str, name: str, selection: str, reader: int) -> RowMapping | None:
+        """The record of the file of that name when it was last stored, if the same was wanted of it and it was read the
+        same way: what has not changed since brings nothing new."""
+        query = select(FILES).where(FILES.c.source == source, FILES.c.name == name[:200], FILES.c.state == STORED)
         with self._engine.connect() as connection:
-            return connection.execute(query.order_by(FILES.c.id.desc()).limit(1)).mappings().first()
-
-    def standing(self, digest: str, selection: str, reader: int, source: str) -> RowMapping | None:
-        """The record of a file of the same bytes, read the same way, if nothing stored has changed since.
-
-        Merging is idempotent: reading such a file again could change nothing.
-        """
-        same = (FILES.c.digest == digest, FILES.c.selection == selection, FILES.c.reader == reader,
-                FILES.c.source == source, FILES.c.state == STORED)  # fmt: skip
-        with self._engine.connect() as connection:
-            found = (
-                connection.execute(select(FILES).where(*same).order_by(FILES.c.id.desc()).limit(1)).mappings().first()
-            )
-            if found is None:
-                return None
-            later = select(FILES.c.id).where(FILES.c.id > found["id"], FILES.c.new + FILES.c.changed > 0).limit(1)
-            released = select(QUARANTINE.c.id).where(QUARANTINE.c.decided_at >= found["at"]).limit(1)
-            return None if connection.scalar(later) or connection.scalar(released) else found
+            last = connection.execute(query.order_by(FILES.c.id.desc()).limit(1)).mappings().first()
+        return last if last is not None and (last["selection"], last["reader"]) == (selection, reader) else None
 
     def files(self) -> Sequence[RowMapping]:
         """Every stored file, in the order in which they were merged."""

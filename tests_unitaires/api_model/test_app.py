@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,12 @@ from api_model.predictor import Predictor
 from meteo.auth import Caller, ServiceTokens
 from meteo.database import connect
 from meteo.errors import NotFound
+from meteo.ingestions import STORED, FileRecord
+from meteo.merge import Batch, Quarantined
 from meteo.model import Model
 from meteo.observation import Observations
 from meteo.prediction_log import PredictionLog, records
-from meteo.store import Batch, ObservationStore
+from meteo.store import Flag, ObservationStore
 
 TOKENS = ServiceTokens("s" * 32)
 BODY = {"station": "Sydney", "date": "2020-06-01", "observation": {"humidity_3pm": 90}}
@@ -42,6 +45,20 @@ def registry(bundle: Path) -> Registry:
     return found
 
 
+class Windy:
+    """Calls every wind of the last day suspect."""
+
+    days_back = 0
+
+    def __call__(self, rows: Observations) -> list[Flag]:
+        return [Flag(str(rows.station[-1]), rows.day[-1].item(), "wind_speed_3pm", "range", "windy")]
+
+
+@pytest.fixture
+def admin() -> dict[str, str]:
+    return {"Authorization": f"Bearer {TOKENS.issue(Caller('root', 'admin', 'gateway'))}"}
+
+
 @pytest.fixture
 def log_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'predictions.db'}"
@@ -50,9 +67,12 @@ def log_url(tmp_path: Path) -> str:
 @pytest.fixture
 def client(registry: Registry, log_url: str, store: ObservationStore, weather: Callable[..., Observations]
            ) -> Iterator[TestClient]:  # fmt: skip
-    run = store.start_run("demo", {})
-    store.upsert(run, "demo", "f", [Batch(weather(days=30), "IDCJDW2124")])
-    store.finish_run(run, "success", files=1, size=5, problems=[])
+    run = store.ingestions.begin("demo", {})
+    wrong = Quarantined("Sydney", date(2020, 1, 31), "humidity_3pm: outside 0 to 100 %", ["humidity_3pm"],
+                        {"humidity_3pm": 400.0, "temp_3pm": 20.5})  # fmt: skip
+    record = FileRecord("f", STORED, "demo", "[]", 1, bytes=5)
+    store.upsert(run.id, record, [Batch(weather(days=30), "IDCJDW2124", [wrong])], Windy())
+    store.ingestions.finish(run.id, "success", 0.1, [])
     predictor = Predictor(registry)
     app = create_app(predictor, PredictionLog(connect(log_url)), store, TOKENS, name="rain-tomorrow", poll_seconds=60)
     with TestClient(app) as found:
@@ -86,7 +106,7 @@ def test_a_prediction_that_cannot_be_logged_is_not_answered(client: TestClient, 
     assert "probability" not in answer.json()
 
 
-@pytest.mark.parametrize("path", ["/model", "/stations", "/stations/Sydney/observations", "/ingestions", "/state"])
+@pytest.mark.parametrize("path", ["/model", "/stations", "/stations/Sydney/observations", "/state"])
 def test_every_route_needs_a_service_token(client: TestClient, path: str) -> None:
     assert client.get(path).status_code == 200
     assert client.get(path, headers={"Authorization": "Bearer x"}).status_code == 401
@@ -128,9 +148,42 @@ def test_stations_say_how_new_their_observations_are(client: TestClient) -> None
     assert (latest["Sydney"], latest["Hobart"]) == ("2020-01-30", None)
 
 
-def test_ingestions_are_listed(client: TestClient) -> None:
-    (run,) = client.get("/ingestions").json()
-    assert (run["new"], run["state"]) == (60, "success")
+def test_a_stored_day_says_where_it_came_from_and_what_is_suspect(client: TestClient) -> None:
+    day = client.get("/stations/Sydney/observations").json()[-1]
+    assert (day["source"], day["product"], day["site"]) == ("demo", "IDCJDW2124", "066214")
+    assert day["flags"] == [{"field": "wind_speed_3pm", "kind": "range", "detail": "windy"}]
+    assert day["observation"]["sunshine"] is None
+
+
+def test_ingestions_and_quarantine_are_for_admins(client: TestClient) -> None:
+    for path in ("/ingestions", "/ingestions/1/quarantine", "/quarantine", "/data-quality"):
+        assert client.get(path).status_code == 403
+    assert client.post("/quarantine/1/release").status_code == 403
+
+
+def test_ingestions_are_listed_with_what_they_refused(client: TestClient, admin: dict[str, str]) -> None:
+    (run,) = client.get("/ingestions", headers=admin).json()
+    assert (run["new"], run["quarantined"], run["state"]) == (60, 1, "success")
+    (row,) = client.get(f"/ingestions/{run['id']}/quarantine", headers=admin).json()
+    assert (row["station"], row["fields"], row["state"]) == ("Sydney", ["humidity_3pm"], "waiting")
+    assert client.get("/ingestions/77/quarantine", headers=admin).status_code == 404
+
+
+def test_a_refused_row_is_released_once(client: TestClient, admin: dict[str, str]) -> None:
+    (row,) = client.get("/quarantine", params={"state": "waiting"}, headers=admin).json()
+    released = client.post(f"/quarantine/{row['id']}/release", headers=admin).json()
+    assert (released["state"], released["decided_by"]) == ("released", "root")
+    newest = client.get("/stations/Sydney/observations").json()[-1]
+    assert (newest["date"], newest["observation"]["temp_3pm"]) == ("2020-01-31", 20.5)
+    assert client.post(f"/quarantine/{row['id']}/discard", headers=admin).status_code == 409
+    assert client.get("/quarantine", params={"state": "waiting"}, headers=admin).json() == []
+
+
+def test_data_quality_counts_field_by_field(client: TestClient, admin: dict[str, str]) -> None:
+    perth, sydney = client.get("/data-quality", headers=admin).json()
+    assert (sydney["station"], sydney["days"]) == ("Sydney", 30)
+    assert sydney["fields"]["wind_speed_3pm"] == {"missing": 0, "flagged": 1, "latest": "2020-01-30"}
+    assert perth["fields"]["sunshine"] == {"missing": 30, "flagged": 0, "latest": None}
 
 
 def test_metrics_count_predictions_by_station_and_class(client: TestClient) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from api_model.predictor import Predictor
-from meteo.contract import PredictRequest, day_bodies
+from meteo.contract import PredictRequest
 from meteo.errors import InvalidInput, Unavailable, UnknownStation
 from meteo.model import Model, UnusableModel
 from meteo.observation import Observations
@@ -63,10 +63,10 @@ def test_a_stored_day_gets_the_same_probability_as_in_the_batch(
     batch, _ = Model.load(bundle, "1").predict(rows)
     chosen = np.random.default_rng(0).choice(len(rows), 300, replace=False)
     for row in chosen:
-        (day,) = day_bodies(rows[row : row + 1])
-        known = {name: value for name, value in day.observation.items() if value is not None}
+        (items,) = rows[row : row + 1].items()
+        known = {name: value for name, value in items.items() if value is not None}
         request = PredictRequest.model_validate(
-            {"station": str(rows.station[row]), "date": day.date, "observation": known}
+            {"station": str(rows.station[row]), "date": rows.day[row].item(), "observation": known}
         )
         assert predictor.predict(request, "r", NOW).probability == pytest.approx(batch[row], abs=1e-6)
 

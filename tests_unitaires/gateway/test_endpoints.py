@@ -219,3 +219,38 @@ def test_models_are_listed_newest_first_with_their_aliases(client: TestClient, b
 def test_no_registered_model_is_an_empty_list(client: TestClient, behind: Any, log_in: LogIn) -> None:
     behind.answers["GET /api/2.0/mlflow/registered-models/get"] = JSONResponse({}, 404)
     assert client.get("/admin/models", headers=log_in("root")).json() == []
+
+
+def test_a_decision_on_a_refused_row_is_passed_on_and_audited(
+    client: TestClient, behind: Any, log_in: LogIn, services: Services
+) -> None:
+    behind.answers["POST /quarantine/8/discard"] = JSONResponse({"detail": "decided already"}, 409)
+    root = log_in("root")
+    assert client.post("/admin/quarantine/7/release", headers=root).status_code == 200
+    assert client.post("/admin/quarantine/8/discard", headers=root).status_code == 409
+    assert client.post("/admin/quarantine/8/burn", headers=root).status_code == 422
+    assert [call[:2] for call in behind.calls[-2:]] == [
+        ("POST", "/quarantine/7/release"), ("POST", "/quarantine/8/discard"),
+    ]  # fmt: skip
+    second, first = services.audit.latest(2)
+    assert (first["actor"], first["action"], first["outcome"], first["detail"]) == (
+        "root", "release quarantined row", "success", {"row": 7},
+    )  # fmt: skip
+    assert (second["action"], second["outcome"]) == ("discard quarantined row", "Conflict")
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "upstream"),
+    [
+        ("/admin/ingestions", {"limit": 5}, "/ingestions"),
+        ("/admin/ingestions/3/quarantine", {}, "/ingestions/3/quarantine"),
+        ("/admin/quarantine", {"state": "waiting"}, "/quarantine"),
+        ("/admin/data-quality", {"start": "2024-01-01"}, "/data-quality"),
+    ],
+)
+def test_what_came_in_is_read_from_the_model_api(
+    client: TestClient, behind: Any, log_in: LogIn, path: str, params: dict[str, str], upstream: str
+) -> None:
+    assert client.get(path, params=params, headers=log_in("root")).status_code == 200
+    assert behind.calls[-1][1] == upstream
+    assert client.get(path, params=params, headers=log_in("ann")).status_code == 403

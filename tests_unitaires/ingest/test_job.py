@@ -1,8 +1,9 @@
+import io
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
 from datetime import date
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from ingest.job import Ingestion, Request
 from ingest.landing import Landing
-from ingest.sources import FileSource, Missing, RawFile
+from ingest.sources import FileSource, Found, Known, Missing, NotModified, RawFile
 from meteo.errors import Unavailable, UnreadableFile
 from meteo.observation import FIELDS
 from meteo.store import ObservationStore
@@ -26,20 +27,24 @@ def history(*rows: tuple[str, str, str]) -> bytes:
     return "\n".join([HEADER, *lines]).encode()
 
 
+def raw(name: str, content: bytes, **known: str) -> RawFile:
+    return RawFile(name, lambda: io.BytesIO(content), **known)
+
+
 class Given:
-    def __init__(self, *files: RawFile | Missing | Exception) -> None:
+    def __init__(self, *files: Found | Exception) -> None:
         self._files = files
         self.total = len(files)
 
-    def files(self) -> Iterator[RawFile | Missing]:
+    def files(self, done: Container[str], known: Callable[[str], Known | None]) -> Iterator[Found]:
         for found in self._files:
             if isinstance(found, Exception):
                 raise found
             yield found
 
 
-GOOD = RawFile("a.csv", history(("2024-01-01", "Sydney", "0.2"), ("2024-01-02", "Perth", "3.0")))
-PAGE = RawFile("b.csv", b"<html>")
+GOOD = raw("a.csv", history(("2024-01-01", "Sydney", "0.2"), ("2024-01-02", "Perth", "3.0")))
+PAGE = raw("b.csv", b"<html>")
 
 
 def run(store: ObservationStore, tmp_path: Path, source: Given, request: Request | None = None) -> dict[str, object]:
@@ -55,7 +60,7 @@ def test_files_are_landed_stored_and_counted(store: ObservationStore, tmp_path: 
         "b.csv is a web page, not a data file; the source may be refusing programs",
     ]
     assert len(list((tmp_path / "landing").rglob("*.gz"))) == 2
-    (record,) = store.runs(1)
+    (record,) = store.ingestions.latest(1)
     assert (record["state"], record["new"], record["files"]) == ("success", 2, 1)
 
 
@@ -75,14 +80,14 @@ def test_only_the_days_and_stations_asked_for_are_stored(store: ObservationStore
 def test_a_run_that_reads_nothing_fails_and_is_recorded_as_failed(store: ObservationStore, tmp_path: Path) -> None:
     with pytest.raises(UnreadableFile, match=r"no file could be read: b\.csv is a web page"):
         run(store, tmp_path, Given(PAGE))
-    assert store.runs(1)[0]["state"] == "failed"
+    assert store.ingestions.latest(1)[0]["state"] == "failed"
 
 
 def test_what_came_before_an_outage_stays(store: ObservationStore, tmp_path: Path) -> None:
     with pytest.raises(Unavailable):
         run(store, tmp_path, Given(GOOD, Unavailable("BOM is away")))
     assert len(store.window()) == 2
-    assert store.runs(1)[0]["problems"] == ["BOM is away"]
+    assert store.ingestions.latest(1)[0]["problems"] == ["BOM is away"]
 
 
 def command(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -124,6 +129,7 @@ def test_wrong_arguments_are_refused_in_words(tmp_path: Path, arguments: list[st
 
 def test_a_source_that_is_away_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("METEO_INGEST__DEMO_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("METEO_INGEST__BACKOFF_SECONDS", "0")
     done = command(tmp_path, "--source", "demo")
     assert done.returncode == 1
     assert "http://127.0.0.1:9 could not be reached" in done.stderr
@@ -136,7 +142,71 @@ def test_values_survive_the_way_through_the_job(store: ObservationStore, tmp_pat
 
 def test_a_folder_of_files_is_a_source(tmp_path: Path, store: ObservationStore) -> None:
     (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "a.csv").write_bytes(GOOD.content)
+    (tmp_path / "in" / "a.csv").write_bytes(GOOD.open().read())
     source = FileSource([tmp_path / "in"])
     Ingestion(store, Landing(tmp_path / "landing"), source, Request("file")).run(lambda _: None)
     assert len(store.window()) == 2
+
+
+def test_a_file_that_has_not_changed_brings_nothing_new(store: ObservationStore, tmp_path: Path) -> None:
+    """Not even if it tells an older story than another file: the later correction stands."""
+    correction = raw("b.csv", history(("2024-01-01", "Sydney", "0.4")))
+    run(store, tmp_path, Given(GOOD, correction))
+    again = run(store, tmp_path, Given(GOOD, correction))
+    assert (again["new"], again["changed"], again["unchanged"]) == (0, 0, 3)
+    assert store.window().column("rainfall").tolist() == [3.0, 0.4]
+    assert [row["name"] for row in store.ingestions.files()] == ["a.csv", "b.csv"]
+
+
+def test_a_source_that_takes_its_correction_back_is_followed(store: ObservationStore, tmp_path: Path) -> None:
+    for rain in ("1", "2", "1"):
+        run(store, tmp_path, Given(raw("a.csv", history(("2024-01-01", "Sydney", rain)))))
+    assert store.window().column("rainfall").tolist() == [1]
+    assert [row["new"] for row in store.revisions("Sydney", date(2024, 1, 1))] == ["2", "1"]
+
+
+def test_what_the_source_says_is_unchanged_counts_as_unchanged(store: ObservationStore, tmp_path: Path) -> None:
+    asked: list[Known | None] = []
+
+    class Polite(Given):
+        def files(self, done: Container[str], known: Callable[[str], Known | None]) -> Iterator[Found]:
+            asked.append(known("a.csv"))
+            yield from super().files(done, known)
+
+    file = raw("a.csv", GOOD.open().read(), etag='"x"', last_modified="Monday")
+    run(store, tmp_path, Polite(file))
+    summary = run(store, tmp_path, Polite(NotModified("a.csv")))
+    assert (summary["files"], summary["unchanged"]) == (1, 2)
+    run(store, tmp_path, Polite(file), Request("file", stations=["Sydney"]))
+    assert asked == [None, Known('"x"', "Monday"), None]
+
+
+def test_a_run_that_broke_off_goes_on_where_it_stopped(store: ObservationStore, tmp_path: Path) -> None:
+    other = raw("c.csv", history(("2024-01-03", "Sydney", "1.2")))
+    with pytest.raises(Unavailable):
+        run(store, tmp_path, Given(GOOD, Unavailable("BOM is away")))
+    summary = run(store, tmp_path, Given(GOOD, other))
+    assert (summary["run"], summary["resumes"], summary["files"], summary["new"]) == (1, 1, 2, 3)
+    assert summary["problems"] == []
+
+
+def test_unknown_columns_are_said_and_the_rest_is_stored(store: ObservationStore, tmp_path: Path) -> None:
+    lines = GOOD.open().read().decode().split("\n")
+    wider = "\n".join([f"{lines[0]},SoilMoisture", *(f"{line},7" for line in lines[1:])]).encode()
+    summary = run(store, tmp_path, Given(raw("a.csv", wider)))
+    assert summary["new"] == 2
+    assert summary["problems"] == ["a.csv: column(s) not known and not read: SoilMoisture"]
+
+
+def test_refused_rows_are_in_quarantine_and_the_others_stored(store: ObservationStore, tmp_path: Path) -> None:
+    content = history(("2024-01-01", "Sydney", "-5"), ("2024-01-02", "Sydney", "x"), ("2024-01-03", "Sydney", "3"))
+    summary = run(store, tmp_path, Given(raw("a.csv", content)))
+    assert (summary["new"], summary["quarantined"]) == (1, 2)
+    reasons = {row["day"].day: row["reason"] for row in store.quarantine.of_run(1)}
+    assert reasons == {1: "rainfall: outside 0 to 1200 mm", 2: "rainfall: 'x' is not a number"}
+
+
+def test_suspect_values_are_stored_and_flagged(store: ObservationStore, tmp_path: Path) -> None:
+    run(store, tmp_path, Given(raw("a.csv", history(("2024-01-01", "Sydney", "800")))))
+    assert store.window().column("rainfall").tolist() == [800]
+    assert [(flag.field, flag.kind) for flag in store.flags("Sydney", None, None)] == [("rainfall", "range")]

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 
 import numpy as np
@@ -6,15 +6,23 @@ import pytest
 from sqlalchemy import select
 
 from meteo.errors import MixedSources
-from meteo.observation import Observations
-from meteo.store import OBSERVATIONS, Batch, Changes, ObservationStore, Quarantined
+from meteo.ingestions import STORED, FileRecord
+from meteo.merge import Batch, Changes, Quarantined
+from meteo.observation import NAMES, Observations
+from meteo.store import Flag, ObservationStore, Review
+from meteo.tables import OBSERVATIONS
 
 Build = Callable[..., Observations]
 
 
-def put(store: ObservationStore, observations: Observations, source: str = "file") -> Changes:
-    run = store.start_run(source, {})
-    return store.upsert(run, source, "a file", [Batch(observations, "IDCJDW2124")])[0]
+def put(store: ObservationStore, observations: Observations, product: str = "weatherAUS", source: str = "file",
+        review: Review | None = None) -> Changes:  # fmt: skip
+    run = store.ingestions.begin(source, {})
+    changes = store.upsert(
+        run.id, FileRecord("a file", STORED, source, "[]", 1), [Batch(observations, product)], review
+    )
+    store.ingestions.finish(run.id, "success", 0.1, [])
+    return changes
 
 
 def test_what_is_stored_comes_back_the_same(store: ObservationStore, weather: Build) -> None:
@@ -67,17 +75,19 @@ def test_a_file_that_fails_half_way_leaves_nothing(store: ObservationStore, weat
         yield Batch(weather(days=5), "IDCJDW2124")
         raise OSError("the disk is full")
 
-    run = store.start_run("file", {})
+    run = store.ingestions.begin("file", {})
     with pytest.raises(OSError, match="disk is full"):
-        store.upsert(run, "file", "a file", batches())
+        store.upsert(run.id, FileRecord("a file", STORED, "file", "[]", 1), batches())
     assert len(store.window()) == 0
+    assert store.ingestions.latest(1)[0]["new"] == 0
+    assert store.ingestions.files() == []
 
 
 def test_simulated_and_real_observations_never_meet(store: ObservationStore, weather: Build) -> None:
-    put(store, weather(days=2), "demo")
+    put(store, weather(days=2), source="demo")
     assert store.simulated() is True
     with pytest.raises(MixedSources, match="never share a store"):
-        store.start_run("bom", {})
+        store.ingestions.begin("bom", {})
 
 
 def test_an_empty_store_is_neither_simulated_nor_real(store: ObservationStore) -> None:
@@ -94,13 +104,89 @@ def test_a_window_is_of_days_and_stations(store: ObservationStore, weather: Buil
     assert store.latest_days() == {"Perth": date(2024, 1, 10), "Sydney": date(2024, 1, 10)}
 
 
+def test_a_row_knows_the_site_it_was_observed_at(store: ObservationStore, rows: Build) -> None:
+    put(store, rows(("Adelaide", "2017-01-01", {"temp_9am": 20})))
+    put(store, rows(("Adelaide", "2024-01-01", {"temp_9am": 20})), "IDCJDW5081")
+    put(store, rows(("Newcastle", "2020-01-01", {"temp_9am": 20})), "IDCJDW2098")
+    put(store, rows(("Katherine", "2025-01-01", {"temp_9am": 20})), "IDCJDW8048")
+    sites = {day: row["site"] for name in ("Adelaide", "Newcastle", "Katherine")
+             for day, row in store.provenance(name, None, None).items()}  # fmt: skip
+    assert sites == {date(2017, 1, 1): "023090", date(2024, 1, 1): "023000", date(2020, 1, 1): "061390",
+                     date(2025, 1, 1): "014932"}  # fmt: skip
+
+
+def test_a_row_of_another_site_never_changes_a_stored_one(store: ObservationStore, rows: Build) -> None:
+    put(store, rows(("Adelaide", "2017-01-01", {"temp_9am": 20})))
+    change = put(store, rows(("Adelaide", "2017-01-01", {"temp_9am": 25, "rainfall": 1})), "IDCJDW5081")
+    assert change == Changes(quarantined=1)
+    assert store.window().column("temp_9am").tolist() == [20]
+    (refused,) = store.quarantine.rows("waiting", 5)
+    assert refused["reason"] == "station: observed at BOM site 023000, while this day is stored from site 023090"
+
+
+def test_files_of_one_site_under_two_products_are_one_station(store: ObservationStore, rows: Build) -> None:
+    put(store, rows(("Watsonia", "2024-01-01", {"temp_9am": 20})), "IDCJDW3079")
+    assert put(store, rows(("Watsonia", "2024-01-01", {"temp_9am": 21})), "IDCJDW3093") == Changes(changed=1)
+
+
+def test_replacing_takes_blanks_and_sites_as_they_are(store: ObservationStore, rows: Build) -> None:
+    put(store, rows(("Adelaide", "2017-01-01", {"temp_9am": 20, "rainfall": 3})))
+    run = store.ingestions.begin("file", {"replay": 1})
+    batch = Batch(rows(("Adelaide", "2017-01-01", {"rainfall": 3})), "IDCJDW5081")
+    record = FileRecord("replay", STORED, "file", "[]", 1)
+    assert store.upsert(run.id, record, [batch], replace=True) == Changes(changed=1)
+    assert np.isnan(store.window().column("temp_9am")[0])
+    (revision,) = store.revisions("Adelaide", date(2017, 1, 1))
+    assert (revision["field"], revision["old"], revision["new"]) == ("temp_9am", "20", None)
+
+
+class Hot:
+    """Flags a 9am temperature that is above 30 two days running."""
+
+    days_back = 1
+
+    def __call__(self, rows: Observations) -> Sequence[Flag]:
+        hot = rows.column("temp_9am") > 30
+        after = np.diff(rows.day) == np.timedelta64(1, "D")
+        return [Flag(str(rows.station[row]), rows.day[row].item(), "temp_9am", "jump", "hot")
+                for row in range(1, len(rows)) if hot[row] and hot[row - 1] and after[row - 1]]  # fmt: skip
+
+
+def test_flags_follow_what_is_stored(store: ObservationStore, rows: Build) -> None:
+    first = rows(*(("Sydney", f"2024-01-0{day}", {"temp_9am": 35.0}) for day in (1, 2, 4)))
+    put(store, first, review=Hot())
+    assert [flag.day.day for flag in store.flags("Sydney", None, None)] == [2]
+    put(store, rows(("Sydney", "2024-01-03", {"temp_9am": 31.0})), review=Hot())
+    assert [flag.day.day for flag in store.flags("Sydney", None, None)] == [2, 3, 4]
+    put(store, rows(("Sydney", "2024-01-01", {"temp_9am": 25.0})), review=Hot())
+    assert [flag.day.day for flag in store.flags("Sydney", None, None)] == [3, 4]
+    assert store.flags("Sydney", date(2024, 1, 5), None) == []
+    assert store.flags("Sydney", None, date(2024, 1, 2)) == []
+
+
+def test_quality_counts_what_is_missing_flagged_and_newest(store: ObservationStore, rows: Build) -> None:
+    put(store, rows(("Perth", "2024-01-01", {"rainfall": 1}),
+                    *(("Sydney", f"2024-01-0{day}", {"temp_9am": 35.0} if day < 3 else {"rainfall": 0})
+                      for day in (1, 2, 3))), review=Hot())  # fmt: skip
+    perth, sydney = store.quality()
+    assert (perth["station"], perth["days"], set(perth["fields"])) == ("Perth", 1, set(NAMES))
+    assert sydney["fields"]["temp_9am"] == {"missing": 1, "flagged": 1, "latest": date(2024, 1, 2)}
+    assert sydney["fields"]["rainfall"] == {"missing": 2, "flagged": 0, "latest": date(2024, 1, 3)}
+    assert sydney["fields"]["sunshine"] == {"missing": 3, "flagged": 0, "latest": None}
+    (later,) = store.quality(date(2024, 1, 3), date(2024, 1, 9))
+    assert (later["days"], later["fields"]["temp_9am"]["flagged"]) == (1, 0)
+
+
 def test_a_run_records_its_counts_and_its_refused_rows(store: ObservationStore, weather: Build) -> None:
-    run = store.start_run("file", {"start": None})
-    refused = Quarantined("Sydney", date(2024, 1, 1), "humidity_3pm: outside 0 to 100 %", {"humidity_3pm": 400})
-    store.upsert(run, "file", "a.csv", [Batch(weather(days=3), "IDCJDW2124", [refused])])
-    store.finish_run(run, "success", files=1, size=10, problems=[])
-    (record,) = store.runs(5)
-    assert (record["state"], record["new"], record["quarantined"], record["bytes"]) == ("success", 6, 1, 10)
-    assert record["finished_at"].tzinfo is not None
-    (row,) = store.quarantine(run)
+    run = store.ingestions.begin("file", {"start": None})
+    refused = Quarantined("Sydney", date(2024, 1, 1), "humidity_3pm: outside 0 to 100 %", ["humidity_3pm"],
+                          {"humidity_3pm": 400})  # fmt: skip
+    record = FileRecord("a.csv", STORED, "file", "[]", 1, bytes=10)
+    store.upsert(run.id, record, [Batch(weather(days=3), "IDCJDW2124", [refused])])
+    store.ingestions.finish(run.id, "success", 1.5, [])
+    (ended,) = store.ingestions.latest(5)
+    assert (ended["state"], ended["new"], ended["quarantined"], ended["bytes"]) == ("success", 6, 1, 10)
+    assert (ended["files"], ended["seconds"]) == (1, 1.5)
+    assert ended["finished_at"].tzinfo is not None
+    (row,) = store.quarantine.of_run(run.id)
     assert (row["file"], row["reason"], row["row"]) == ("a.csv", refused.reason, {"humidity_3pm": 400})

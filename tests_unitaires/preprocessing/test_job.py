@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from meteo.database import connect
+from meteo.ingestions import STORED, FileRecord
+from meteo.merge import Batch
 from meteo.observation import Observations
-from meteo.store import Batch, ObservationStore
+from meteo.store import ObservationStore
 
 Build = Callable[..., Observations]
 
@@ -33,8 +35,8 @@ def summary(done: subprocess.CompletedProcess[str]) -> dict[str, object]:
 def fill(home: Path, observations: Observations) -> None:
     store = ObservationStore(connect(f"sqlite:///{home / 'observations.db'}"))
     store.create()
-    run_id = store.start_run("file", {})
-    store.upsert(run_id, "file", "f", [Batch(observations, "weatherAUS")])
+    run = store.ingestions.begin("file", {})
+    store.upsert(run.id, FileRecord("f", STORED, "file", "[]", 1), [Batch(observations, "weatherAUS")])
 
 
 def test_a_rerun_rebuilds_nothing_and_new_data_rebuild_everything(tmp_path: Path, weather: Build) -> None:

@@ -1,10 +1,10 @@
+import io
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
@@ -14,7 +14,7 @@ from ingest.demo.climate import Climate
 from ingest.demo.weather import Weather
 from ingest.job import Ingestion, Request
 from ingest.landing import Landing
-from ingest.parser import parse
+from ingest.parser import Reading
 from ingest.sources import BomSource
 from meteo.observation import Observations
 from meteo.station import station
@@ -47,7 +47,9 @@ def month(client: TestClient, name: str = NAME) -> bytes:
 
 
 def rows(content: bytes) -> Observations:
-    return Observations.concatenate([batch.observations for batch in parse(content, NAME, "IDCJDW2124")])
+    return Observations.concatenate(
+        [batch.observations for batch in Reading(lambda: io.BytesIO(content), NAME, "IDCJDW2124")]
+    )
 
 
 def test_a_file_is_like_the_bureaus_byte_by_byte(client: TestClient, real_data: Path) -> None:
@@ -116,16 +118,18 @@ def test_the_bom_reader_ingests_it_unchanged_over_http(
     serve: Callable[[Any], str], clock: Clock, store: ObservationStore, tmp_path: Path
 ) -> None:
     address = serve(create_app(Weather(Climate.load()), clock))
-    with httpx.Client(base_url=address, trust_env=False) as client:
-        places, months = [station("Sydney"), station("Perth")], [date(2024, 4, 1), date(2024, 5, 1)]
+    places, months = [station("Sydney"), station("Perth")], [date(2024, 4, 1), date(2024, 5, 1)]
 
-        def ingest() -> dict[str, Any]:
-            source = BomSource(client, places, months, 0)
-            return Ingestion(store, Landing(tmp_path), source, Request("demo"), clock).run(lambda _: None)
+    def ingest() -> dict[str, Any]:
+        source = BomSource(address, places, months, user_agent="tests", pause_seconds=0)
+        return Ingestion(store, Landing(tmp_path), source, Request("demo"), clock).run(lambda _: None)
 
-        first = ingest()
-        assert (first["new"], first["quarantined"], first["problems"]) == (100, 0, [])
-        clock.now = datetime(2024, 5, 21, 6, 0, tzinfo=UTC)
-        second = ingest()
-        assert (second["new"], second["changed"], second["unchanged"]) == (2, 2, 98)
+    first = ingest()
+    assert (first["new"], first["quarantined"], first["problems"]) == (100, 0, [])
+    again = ingest()
+    assert (again["new"], again["changed"], again["unchanged"]) == (0, 0, 100)
+    assert len(store.ingestions.files()) == 4, "an unchanged file is answered 304 and not read again"
+    clock.now = datetime(2024, 5, 21, 6, 0, tzinfo=UTC)
+    second = ingest()
+    assert (second["new"], second["changed"], second["unchanged"]) == (2, 2, 98)
     assert store.simulated() is True

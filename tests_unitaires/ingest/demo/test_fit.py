@@ -5,13 +5,12 @@ import pytest
 
 from ingest.demo.climate import PATH, Climate
 from ingest.demo.fit import fit
-from ingest.parser import parse
-from meteo.observation import Observations
+from ingest.parser import read_file
 
 
 @pytest.fixture(scope="module")
 def refitted(history: Path) -> Climate:
-    return fit(Observations.concatenate([batch.observations for batch in parse(history.read_bytes(), history.name)]))
+    return fit(read_file(history))
 
 
 def test_the_committed_figures_are_those_of_the_script(refitted: Climate) -> None:
