@@ -3,8 +3,10 @@
 import itertools
 import os
 import pwd
+import shutil
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -52,19 +54,17 @@ def lacking(what: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+def postgres() -> Iterator[Callable[[], str]]:
     """A real PostgreSQL server of the tests' own; each call makes an empty database and gives its address."""
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
     if not versions:
         lacking("Debian's postgresql")
-    programs, folder = versions[-1], tmp_path_factory.mktemp("postgres")
+    programs, folder = versions[-1], Path(tempfile.mkdtemp(prefix="postgres-"))
     as_server: dict[str, Any] = {}
     if os.geteuid() == 0:  # the server refuses to run as root
         account = pwd.getpwnam("postgres")
         as_server = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
         os.chown(folder, account.pw_uid, account.pw_gid)
-        for above in folder.parents[:3]:
-            above.chmod(above.stat().st_mode | 0o011)
     run = partial(subprocess.run, check=True, stdout=subprocess.DEVNULL, cwd="/", **as_server)
     run([programs / "initdb", "-D", folder / "data", "-U", "meteo", "-A", "trust", "--no-sync", "-E", "UTF8"])
     options = f"-k {folder} -c listen_addresses='' -c fsync=off"
@@ -82,6 +82,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], 
 
     yield database
     run([programs / "pg_ctl", "-D", folder / "data", "-m", "immediate", "stop"])
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -48,7 +48,8 @@ class Preprocessing(Section):
     test_start: date | None = None
     validation_share: float = Field(0.15, gt=0, lt=0.5)
     test_share: float = Field(0.15, gt=0, lt=0.5)
-    remote: str = Field("", description="DVC remote; empty: a folder under home")
+    remote: str = Field("", description="DVC remote, such as s3://bucket/path; empty: a folder under home")
+    remote_endpoint: str = Field("", description="address of an S3 service other than Amazon's")
 
 
 class Train(Section):

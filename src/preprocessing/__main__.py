@@ -1,8 +1,12 @@
 """`python -m preprocessing`: the store -> snapshot -> features, versioned by DVC."""
 
+import hashlib
+import re
+import shutil
+import tempfile
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pyarrow.parquet as pq
 import typer
@@ -10,12 +14,12 @@ import yaml
 
 from meteo import job
 from meteo.database import connect
-from meteo.errors import NotEnoughData
+from meteo.errors import InvalidInput, NotEnoughData
 from meteo.settings import Settings
 from meteo.snapshot import read_snapshot, write_snapshot
 from meteo.store import ObservationStore
 from preprocessing.split import boundaries
-from preprocessing.tables import transform_digest, write_features
+from preprocessing.tables import SNAPSHOT_KEY, transform_digest, write_features
 from preprocessing.workspace import Workspace
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -42,9 +46,38 @@ def features() -> None:
     job.run("features", Settings().log_level, _features)
 
 
+@app.command()
+def restore(
+    version: Annotated[str, typer.Argument(help="the data version that a model card records")],
+    to: Annotated[Path, typer.Option(help="folder to put the files in")] = Path("restored"),
+) -> None:
+    """Bring back, from the remote alone, the features and the snapshot that a model was trained on."""
+    settings = Settings()
+    job.run("restore", settings.log_level, lambda: _restore(settings, version, to))
+
+
+def _restore(settings: Settings, version: str, to: Path) -> dict[str, Any]:
+    if not re.fullmatch(r"[0-9a-f]{32}", version):
+        raise InvalidInput("version: a data version is an MD5, 32 hexadecimal digits, as the model card has it")
+    to.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=to) as folder:
+        workspace = _workspace(settings, Path(folder) / "dvc")
+        features = workspace.fetch("features.parquet", version)
+        source = pq.read_schema(features).metadata[SNAPSHOT_KEY].decode()
+        for path in (workspace.fetch("snapshot.parquet", source), features):
+            shutil.copyfile(path, Path(folder) / path.name)
+            (Path(folder) / path.name).replace(to / path.name)
+    return {"features.parquet": version, "snapshot.parquet": source, "folder": str(to)}
+
+
+def _workspace(settings: Settings, folder: Path) -> Workspace:
+    given = settings.preprocessing
+    remote = given.remote or str(settings.home / "dvc-remote")
+    return Workspace(folder, settings.pipeline, remote, settings.location(), given.remote_endpoint)
+
+
 def _rebuild(settings: Settings) -> dict[str, Any]:
-    remote = settings.preprocessing.remote or str(settings.home / "dvc-remote")
-    workspace = Workspace(settings.workspace, settings.pipeline, remote, settings.location())
+    workspace = _workspace(settings, settings.workspace)
     split = settings.preprocessing.model_dump(
         mode="json", include={"validation_start", "test_start", "validation_share", "test_share"}
     )
@@ -77,7 +110,9 @@ def _features() -> dict[str, Any]:
     }
     found = boundaries(observations.day, given["validation_start"], given["test_start"],
                        split["validation_share"], split["test_share"])  # fmt: skip
-    write_features(observations, (found[0].isoformat(), found[1].isoformat()), Path("features.parquet"))
+    digest = hashlib.md5(Path("snapshot.parquet").read_bytes(), usedforsecurity=False).hexdigest()
+    days = (found[0].isoformat(), found[1].isoformat())
+    write_features(observations, days, digest, Path("features.parquet"))
     return {"rows": len(observations), "validation_start": found[0], "test_start": found[1]}
 
 

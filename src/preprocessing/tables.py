@@ -22,8 +22,13 @@ _TRANSFORM = (
 )
 
 
-def write_features(observations: Observations, boundaries: tuple[str, str], path: Path) -> None:
-    """`boundaries` are the first days, YYYY-MM-DD, of the validation and the test period."""
+SNAPSHOT_KEY = b"snapshot_md5"
+"""In the file's metadata: the version of the snapshot it was made from."""
+
+
+def write_features(observations: Observations, boundaries: tuple[str, str], snapshot: str, path: Path) -> None:
+    """`boundaries` are the first days, YYYY-MM-DD, of the validation and the test period; `snapshot` is the MD5 of the
+    file the observations were read from."""
     label = rain_tomorrow(observations.station, observations.day, observations.column("rainfall"))
     part = parts(observations.day, *(np.datetime64(day, "D").item() for day in boundaries))
     matrix = features.features(observations)
@@ -34,7 +39,7 @@ def write_features(observations: Observations, boundaries: tuple[str, str], path
         "rain_tomorrow": pa.array(label, from_pandas=True),
         **{name: pa.array(matrix[:, index], from_pandas=True) for index, name in enumerate(features.NAMES)},
     }
-    write_table(pa.table(columns), path)
+    write_table(pa.table(columns).replace_schema_metadata({SNAPSHOT_KEY: snapshot}), path)
 
 
 def transform_digest() -> str:

@@ -5,12 +5,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from meteo.errors import MeteoError
+from meteo.errors import MeteoError, NotFound
 
 
 class Workspace:
@@ -19,21 +20,20 @@ class Workspace:
     `environment` is what the stages' own processes need to find the same settings from another folder.
     """
 
-    def __init__(self, folder: Path, pipeline: Path, remote: str, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, pipeline: Path, remote: str, environment: Mapping[str, str], endpoint: str = ""
+    ) -> None:
         self.folder = folder
         self._pipeline = pipeline
         self._remote = remote
         self._environment = environment
+        self._endpoint = endpoint
 
     def prepare(self, params: Mapping[str, Any]) -> None:
         """Make the workspace, or bring it up to date with the pipeline, the remote and `params`."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if not (self.folder / ".dvc").is_dir():
-            self._dvc("init", "--no-scm", "--quiet")
-            self._dvc("config", "core.analytics", "false")
+        self._connect()
         shutil.copyfile(self._pipeline, self.folder / "dvc.yaml")
         (self.folder / "params.yaml").write_text(yaml.safe_dump(dict(params)), encoding="utf-8")
-        self._dvc("remote", "add", "--default", "--force", "--quiet", "store", self._remote)
 
     def reproduce(self) -> None:
         """Run the stages whose inputs changed."""
@@ -42,6 +42,30 @@ class Workspace:
     def push(self) -> None:
         """Send the files of dvc.lock to the remote; `dvc pull` with that lock brings them back."""
         self._dvc("push", "--quiet")
+
+    def fetch(self, name: str, digest: str) -> Path:
+        """The file `name` that was pushed with that MD5, brought back into this folder; NotFound when the remote has
+        none."""
+        self._connect()
+        pointer = self.folder / f"{name}.dvc"
+        pointer.write_text(yaml.safe_dump({"outs": [{"md5": digest, "hash": "md5", "path": name}]}), encoding="utf-8")
+        try:
+            self._dvc("pull", "--force", pointer.name)
+        except MeteoError as error:
+            raise NotFound(f"{name} of version {digest} cannot be had from {self._remote}") from error
+        return self.folder / name
+
+    def _connect(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not (self.folder / ".dvc").is_dir():
+            self._dvc("init", "--no-scm", "--quiet")
+        config = ConfigParser(interpolation=None)
+        config["core"] = {"no_scm": "true", "remote": "store", "analytics": "false"}
+        config["'remote \"store\"'"] = {"url": self._remote} | (
+            {"endpointurl": self._endpoint} if self._endpoint else {}
+        )
+        with (self.folder / ".dvc" / "config").open("w", encoding="utf-8") as file:
+            config.write(file)
 
     def digests(self) -> dict[str, str]:
         """The MD5 of every output, by file name, as dvc.lock has it."""

@@ -5,10 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+from moto.server import ThreadedMotoServer
 
 from meteo.database import connect
 from meteo.ingestions import STORED, FileRecord
@@ -53,17 +55,67 @@ def test_a_rerun_rebuilds_nothing_and_new_data_rebuild_everything(tmp_path: Path
     assert "Running stage 'features'" in later.stderr
 
 
-def test_the_lock_brings_the_exact_data_back_from_the_remote(tmp_path: Path, weather: Build) -> None:
+def test_a_change_of_the_split_rebuilds_the_features_only(
+    tmp_path: Path, weather: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fill(tmp_path, weather(days=60))
+    first = summary(run(tmp_path, "preprocessing"))["versions"]
+    monkeypatch.setenv("METEO_PREPROCESSING__TEST_SHARE", "0.25")
+    done = run(tmp_path, "preprocessing")
+    later = summary(done)["versions"]
+    assert isinstance(first, dict)
+    assert isinstance(later, dict)
+    assert later["snapshot.parquet"] == first["snapshot.parquet"]
+    assert later["features.parquet"] != first["features.parquet"]
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A real S3 service on loopback with an empty bucket; the settings name it."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in (("ACCESS_KEY_ID", "tests"), ("SECRET_ACCESS_KEY", "tests"), ("DEFAULT_REGION", "us-east-1"),
+                        ("EC2_METADATA_DISABLED", "true")):  # fmt: skip
+        monkeypatch.setenv(f"AWS_{name}", value)
+    address = f"http://{host}:{port}"
+    assert httpx.put(f"{address}/weather", trust_env=False).status_code == 200
+    monkeypatch.setenv("METEO_PREPROCESSING__REMOTE", "s3://weather/training")
+    monkeypatch.setenv("METEO_PREPROCESSING__REMOTE_ENDPOINT", address)
+    yield address
+    server.stop()
+
+
+@pytest.mark.parametrize("remote", ["folder", "s3"])
+def test_what_a_model_was_trained_on_is_restored_by_its_version(
+    tmp_path: Path, weather: Build, remote: str, request: pytest.FixtureRequest
+) -> None:
+    """From the remote alone: the workspace and its cache are gone, and newer data have come since."""
+    if remote == "s3":
+        request.getfixturevalue("s3")
+    fill(tmp_path, weather(days=60))
+    versions = summary(run(tmp_path, "preprocessing"))["versions"]
+    assert isinstance(versions, dict)
+    names = ("features.parquet", "snapshot.parquet")
+    original = {name: (tmp_path / "dvc" / name).read_bytes() for name in names}
+    fill(tmp_path, weather(days=70))
     summary(run(tmp_path, "preprocessing"))
-    workspace, elsewhere = tmp_path / "dvc", tmp_path / "elsewhere"
-    original = (workspace / "features.parquet").read_bytes()
-    elsewhere.mkdir()
-    for name in ("dvc.yaml", "dvc.lock", "params.yaml"):
-        shutil.copy(workspace / name, elsewhere / name)
-    for arguments in (("init", "--no-scm"), ("remote", "add", "-d", "store", str(tmp_path / "dvc-remote")), ("pull",)):
-        subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=elsewhere, check=True, capture_output=True)
-    assert (elsewhere / "features.parquet").read_bytes() == original
+    shutil.rmtree(tmp_path / "dvc")
+    assert (tmp_path / "dvc-remote").exists() == (remote == "folder")
+
+    to = tmp_path / "restored"
+    found = summary(run(tmp_path, "preprocessing", "restore", versions["features.parquet"], "--to", str(to)))
+    assert {name: found[name] for name in names} == versions
+    assert {name: (to / name).read_bytes() for name in names} == original
+    assert sorted(path.name for path in to.iterdir()) == sorted(names)
+
+
+@pytest.mark.parametrize(("version", "sentence"), [("0" * 32, "cannot be had from"), ("latest", "a data version is")])
+def test_a_version_that_is_none_is_refused(tmp_path: Path, version: str, sentence: str) -> None:
+    done = run(tmp_path, "preprocessing", "restore", version, "--to", str(tmp_path / "to"))
+    assert done.returncode == 1
+    assert sentence in json.loads(done.stdout.splitlines()[-1])["error"]
+    assert list((tmp_path / "to").glob("*")) == []
 
 
 def test_an_empty_store_is_said_to_be(tmp_path: Path) -> None:
