@@ -5,7 +5,7 @@ export METEO_HOME ?= data
 MACHINE = .venv/bin/python deploy/local/machine.py
 GROUPS = build ingest preprocessing train monitoring api_model gateway streamlit_app mlflow airflow local dev
 
-.PHONY: help setup setup-dev up down status logs test check format backtest lock
+.PHONY: help setup setup-dev up down status logs test check format backtest bench lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -34,7 +34,7 @@ test: setup-dev ## every test this machine can run; says what it skipped and why
 check: setup-dev ## format, lint, types, imports, shell
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
-	.venv/bin/mypy src tests_unitaires deploy/local
+	.venv/bin/mypy src tests_unitaires deploy/local benchmarks
 	.venv/bin/lint-imports
 	.venv/bin/shellcheck deploy/local/setup.sh .ci/run
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
@@ -48,6 +48,9 @@ backtest: setup ## train on the past only: HISTORY=… TRAIN_END=… TEST_START=
 	METEO_HOME=$$home .venv/bin/python -m ingest --source file --path "$(HISTORY)" && \
 	METEO_HOME=$$home .venv/bin/python -m train backtest --train-end "$(TRAIN_END)" \
 	  --test-start "$(TEST_START)" --test-end "$(TEST_END)" --fields "$(FIELDS)" --report "$(or $(REPORT),reports/backtest.json)"
+
+bench: setup ## ratios against named rivals -> reports/bench.json: HISTORY=weatherAUS.csv.gz [ONLY=ingestion]
+	@.venv/bin/python benchmarks --history "$(HISTORY)" --only "$(ONLY)"
 
 lock: setup ## take the newest allowed versions and write requirements/
 	.venv-tools/bin/uv lock --upgrade
