@@ -22,10 +22,12 @@ import xgboost
 from sqlalchemy import text
 
 from meteo import features
+from meteo.climate import Climate
 from meteo.database import connect
 from meteo.model import Card, seal
 from meteo.observation import FIELDS, INDEX, Observations, compass_sector, rain_tomorrow
 from meteo.store import ObservationStore
+from meteo.surroundings import Surroundings
 
 Row = tuple[str, str, dict[str, float | str]]
 
@@ -171,12 +173,14 @@ def bundle(tmp_path: Path, weather: Callable[..., Observations], card: Card) -> 
     rows = weather()
     label = rain_tomorrow(rows.station, rows.day, rows.column("rainfall"))
     known = ~np.isnan(label)
-    data = xgboost.DMatrix(features.features(rows)[known], label[known], feature_names=list(features.NAMES))
+    climate = Climate.fit(rows)
+    matrix = features.features(rows, Surroundings.of(rows), climate)
+    data = xgboost.DMatrix(matrix[known], label[known], feature_names=list(features.NAMES))
     booster = xgboost.train({"objective": "binary:logistic", "max_depth": 3, "nthread": 1}, data, 20)
     folder = tmp_path / "bundle"
     folder.mkdir()
     booster.save_model(folder / "model.ubj")
-    seal(folder, card)
+    seal(folder, climate, card)
     return folder
 
 

@@ -3,6 +3,7 @@
 import uvicorn
 
 from api_model.app import create_app
+from api_model.neighbours import Neighbours
 from api_model.predictor import Predictor
 from meteo import logs
 from meteo.auth import ServiceTokens
@@ -17,10 +18,11 @@ def main() -> None:
     settings = Settings()
     logs.configure("api_model", settings.log_level)
     name = settings.train.model_name
+    store = ObservationStore(connect(settings.observations_url))
     app = create_app(
-        Predictor(Registry(settings.mlflow.address, name)),
+        Predictor(Registry(settings.mlflow.address, name), Neighbours(store)),
         PredictionLog(connect(settings.predictions_url)),
-        ObservationStore(connect(settings.observations_url)),
+        store,
         ServiceTokens(settings.secret(settings.service_secret, "METEO_SERVICE_SECRET")),
         name=name,
         poll_seconds=settings.api_model.poll_seconds,

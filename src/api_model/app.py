@@ -88,6 +88,8 @@ def create_app(
         asked = await web.json_body(request, PredictRequest)
         if asked.model is not None:
             await asyncio.to_thread(predictor.chosen, asked.model)
+        if not predictor.neighbours.ready(asked.date):
+            await asyncio.to_thread(predictor.neighbours.on, asked.date)
         answer = predictor.predict(asked, web.request_id(request))
         await log.append(_record(asked, answer, current.subject))
         metrics.predicted(answer)
@@ -191,5 +193,5 @@ def _record(asked: PredictRequest, answer: Prediction, subject: str) -> Record:
 
 def _card(predictor: Predictor, name: str) -> dict[str, Any]:
     model = predictor.model
-    card = model.card.model_dump(mode="json", exclude={"file", "sha256"})
+    card = model.card.model_dump(mode="json", exclude={"file", "digests"})
     return {"name": name, "version": model.version, "problem": predictor.problem, **card}

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from api_model.neighbours import Neighbours
 from meteo.contract import (
     Contribution,
     ModelName,
@@ -40,8 +41,9 @@ class Source(Protocol):
 class Predictor:
     """Serves one model; a new one is loaded beside it and then swapped in, so each answer is of one version."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, neighbours: Neighbours) -> None:
         self._source = source
+        self.neighbours = neighbours
         self._model: Model | None = None
         self._others: dict[str, Model] = {}
         self._loading = threading.Lock()
@@ -90,7 +92,8 @@ class Predictor:
         check_day(request.date, place.today(now or datetime.now(UTC)))
         row, rained = observations_of(request)
         model = self.chosen(request.model)
-        _, matrix = model.predict(row, rained)
+        around = self.neighbours.on(request.date)
+        matrix = model.matrix(row, around, rained)
         margin = float(model.estimator.margin(matrix)[0])
         probability = float(sigmoid(np.array([margin]))[0])
         start, end = rain_period(request.date, place.zone)
@@ -104,7 +107,7 @@ class Predictor:
             threshold=model.card.threshold,
             model=ModelName(name=self._source.name, version=model.version),
             missing=missing_fields(row),
-            neighbours_used=0,
+            neighbours_used=int(around.used(row.station, row.day)[0]),
             request_id=request_id,
             simulated=model.card.simulated,
         )

@@ -1,6 +1,7 @@
 """A published model at work: the same object scores the holdout, the batch and the API's single row.
 
-A bundle is a folder with `card.json` (what the model is) and the model file the card names, with its SHA-256.
+A bundle is a folder with `card.json` (what the model is), the model file that it names and the climate the model
+learnt with, whose SHA-256 it holds.
 """
 
 import hashlib
@@ -14,10 +15,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from meteo import features
+from meteo.climate import Climate
 from meteo.errors import InvalidInput, MeteoError
 from meteo.observation import Floats, Observations
+from meteo.surroundings import Surroundings
 
-CARD = "card.json"
+CARD, CLIMATE = "card.json", "climate.json"
 Matrix = NDArray[np.float32]
 
 
@@ -35,7 +38,7 @@ class Card(BaseModel):
 
     kind: str
     file: str
-    sha256: str = ""
+    digests: dict[str, str] = {}
     features: tuple[str, ...]
     threshold: float
     trained_at: datetime
@@ -131,10 +134,11 @@ class RandomForest:
 
 
 class Model:
-    """An estimator with its card: what the product serves as one version."""
+    """An estimator with the climate it learnt with and its card: what the product serves as one version."""
 
-    def __init__(self, estimator: Estimator, card: Card, version: str = "") -> None:
+    def __init__(self, estimator: Estimator, climate: Climate, card: Card, version: str = "") -> None:
         self.estimator = estimator
+        self.climate = climate
         self.card = card
         self.version = version
 
@@ -143,18 +147,26 @@ class Model:
         """The bundle in `folder`; UnusableModel where anything is not as its card says."""
         try:
             card = Card.model_validate_json((folder / CARD).read_bytes())
-            content = (folder / card.file).read_bytes()
-        except (OSError, ValueError) as error:
+            found = {name: _digest(folder / name) for name in (card.file, CLIMATE)}
+            climate = Climate.load(folder / CLIMATE)
+        except (OSError, ValueError, KeyError) as error:
             raise UnusableModel(f"model version {version} cannot be read: {error}") from error
-        if hashlib.sha256(content).hexdigest() != card.sha256:
-            raise UnusableModel(f"model version {version}: {card.file} is not the file that was published")
+        for name, digest in found.items():
+            if digest != card.digests.get(name):
+                raise UnusableModel(f"model version {version}: {name} is not the file that was published")
         if card.features != features.NAMES:
             raise UnusableModel(f"model version {version} was made for other features than this program computes")
-        return cls(_LOADERS[card.kind].load(folder / card.file), card, version)
+        return cls(_LOADERS[card.kind].load(folder / card.file), climate, card, version)
 
-    def predict(self, observations: Observations, rained: Floats | None = None) -> tuple[Floats, Matrix]:
+    def matrix(self, observations: Observations, around: Surroundings, rained: Floats | None = None) -> Matrix:
+        """X (n, d) of the rows."""
+        return features.features(observations, around, self.climate, rained)
+
+    def predict(
+        self, observations: Observations, around: Surroundings, rained: Floats | None = None
+    ) -> tuple[Floats, Matrix]:
         """The chance of rain in each row's period, (n,), and the X (n, d) it was computed from."""
-        matrix = features.features(observations, rained)
+        matrix = self.matrix(observations, around, rained)
         return self.probability(matrix), matrix
 
     def probability(self, matrix: Matrix) -> Floats:
@@ -168,12 +180,16 @@ def sigmoid(margin: Floats) -> Floats:
     return probability
 
 
-def seal(folder: Path, card: Card) -> Card:
-    """Write `card` with the digest of the model file that `folder` holds; the card as written."""
-    digest = hashlib.sha256((folder / card.file).read_bytes()).hexdigest()
-    sealed = card.model_copy(update={"sha256": digest})
+def seal(folder: Path, climate: Climate, card: Card) -> Card:
+    """Write `climate` and `card` beside the model file that `folder` holds; the card as written, with the digests."""
+    climate.save(folder / CLIMATE)
+    sealed = card.model_copy(update={"digests": {name: _digest(folder / name) for name in (card.file, CLIMATE)}})
     (folder / CARD).write_text(sealed.model_dump_json(indent=1), encoding="utf-8")
     return sealed
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _unpickle(path: Path) -> Any:

@@ -56,7 +56,7 @@ class Train(Section):
     kind: ModelKind = "xgboost"
     params: dict[str, float | int | str] = {}
     seed: int = 20070101
-    masked_share: float = Field(0.5, ge=0, le=2, description="rows repeated with fields masked, per training row")
+    masked_share: float = Field(0.75, ge=0, le=2, description="rows repeated with fields masked, per training row")
     minimum_rows: int = 2000
     ece_limit: float = 0.03
     experiment: str = "training"

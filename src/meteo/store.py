@@ -13,7 +13,7 @@ from meteo.ingestions import FileRecord, Ingestions, note
 from meteo.merge import Batch, Changes, merge
 from meteo.observation import NAMES, Observations, from_items
 from meteo.quarantine import Quarantine, put_aside
-from meteo.tables import FLAGS, OBSERVATIONS, REVISIONS, SCHEMA
+from meteo.tables import FILES, FLAGS, OBSERVATIONS, QUARANTINE, REVISIONS, SCHEMA
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,14 @@ class ObservationStore:
         with self.engine.connect() as connection:
             source = connection.scalar(select(OBSERVATIONS.c.source).limit(1))
         return None if source is None else source == "demo"
+
+    def state(self) -> tuple[Any, ...]:
+        """Differs whenever what is stored may have changed."""
+        with self.engine.connect() as connection:
+            return (
+                connection.scalar(select(func.max(FILES.c.at))),
+                connection.scalar(select(func.max(QUARANTINE.c.decided_at))),
+            )
 
     def revisions(self, station: str, day: date) -> Sequence[RowMapping]:
         """What changed in one station-day, oldest first."""

@@ -24,7 +24,7 @@ from meteo.model import UnusableModel
 from meteo.registry import Registry
 from meteo.settings import Settings, config_file
 from meteo.store import ObservationStore
-from train.backtest import backtest
+from train.backtest import Neighbours, backtest
 from train.dataset import Dataset
 from train.fit import Recipe, fit
 from train.gate import judge
@@ -67,13 +67,16 @@ def run_backtest(
     test_start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"])],
     test_end: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"])],
     fields: Annotated[str, typer.Option(help="comma-separated: what the test rows are given; default all")] = "",
+    neighbours: Annotated[
+        Neighbours, typer.Option(help="as stored, likewise given those fields only, or none")
+    ] = "stored",
     report: Annotated[Path, typer.Option(help="where the scores are written")] = Path("reports/backtest.json"),
 ) -> None:
     """Train on the store's days up to --train-end, score --test-start..--test-end; touches no registry."""
     settings = Settings()
     period = (train_end.date(), test_start.date(), test_end.date())
     given = fields.split(",") if fields else None
-    job.run("backtest", settings.log_level, lambda: _backtest(settings, period, given, report))
+    job.run("backtest", settings.log_level, lambda: _backtest(settings, period, given, neighbours, report))
 
 
 def _train(settings: Settings, params: str) -> dict[str, Any]:
@@ -100,12 +103,18 @@ def _train(settings: Settings, params: str) -> dict[str, Any]:
 
 
 def _backtest(
-    settings: Settings, period: tuple[date, date, date], fields: list[str] | None, report: Path
+    settings: Settings,
+    period: tuple[date, date, date],
+    fields: list[str] | None,
+    neighbours: Neighbours,
+    report: Path,
 ) -> dict[str, Any]:
     observations = ObservationStore(connect(settings.observations_url)).window()
     recipe = _recipe(settings, settings.train.kind, settings.train.params)
     with Console(stderr=True).status("backtest") as status:
-        scores = backtest(observations, *period, fields, recipe, lambda text: status.update(f"backtest: {text}"))
+        scores = backtest(
+            observations, *period, fields, recipe, lambda text: status.update(f"backtest: {text}"), neighbours
+        )
     report.parent.mkdir(parents=True, exist_ok=True)
     report.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
     return {"report": str(report), "model": scores["model"], "baselines": scores["baselines"]}

@@ -2,19 +2,22 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meteo import features
+from meteo.climate import Climate
 from meteo.errors import InvalidInput
 from meteo.observation import BY_NAME, NAMES, Floats, Observations, rain_tomorrow
+from meteo.surroundings import Surroundings
 from train.dataset import Dataset, Part
 from train.evaluate import metrics
 from train.fit import Recipe, fit
 from train.models import Progress
 
+Neighbours = Literal["stored", "likewise", "none"]
 VALIDATION_SHARE = 0.15
 
 
@@ -26,11 +29,12 @@ def backtest(
     fields: Sequence[str] | None,
     recipe: Recipe,
     progress: Progress,
+    neighbours: Neighbours = "stored",
 ) -> dict[str, Any]:
     """Scores of the model and the baselines on test_start..test_end, overall, by year and by station.
 
     Training sees rows up to `train_end`; with `fields` the test rows are given those fields only, as a sparse form
-    would be.
+    would be. Their `neighbours` are as stored, given the same fields only ("likewise", as at an early hour), or none.
     """
     if not train_end < test_start <= test_end:
         raise InvalidInput(f"TRAIN_END {train_end} must lie before TEST_START {test_start}, and that before TEST_END")
@@ -42,10 +46,19 @@ def backtest(
     watch = past[int(len(past) * (1 - VALIDATION_SHARE))]
     until = np.datetime64(train_end, "D")
     tested = (day >= np.datetime64(test_start, "D")) & (day <= np.datetime64(test_end, "D"))
+    progress("features")
+    known = observations[day <= until]
+    climate = Climate.fit(known)
+    around = Surroundings.of(known)
+    given = _only(observations, fields)
+    reported = {"stored": observations, "likewise": given, "none": Observations.empty()}[neighbours]
+    then = Surroundings.of(reported[reported.day >= np.datetime64(test_start, "D") - 1])
     dataset = Dataset(
-        _part(observations, label, day < watch),
-        _part(observations, label, (day >= watch) & (day <= until)),
-        _part(_only(observations, fields), label, tested),
+        _part(observations, label, day < watch, around, climate),
+        _part(observations, label, (day >= watch) & (day <= until), around, climate),
+        _part(given, label, tested, then, climate),
+        known,
+        climate,
         simulated=False,
     )
     model = fit(dataset, recipe, "history", "", progress)
@@ -74,10 +87,12 @@ def _only(observations: Observations, fields: Sequence[str] | None) -> Observati
     return Observations(observations.station, observations.day, np.where(known, observations.values, np.nan))
 
 
-def _part(observations: Observations, label: Floats, chosen: NDArray[np.bool_]) -> Part:
+def _part(
+    observations: Observations, label: Floats, chosen: NDArray[np.bool_], around: Surroundings, climate: Climate
+) -> Part:
     rows = np.flatnonzero(chosen & ~np.isnan(label))
     picked = observations[rows]
-    return Part(picked, features.features(picked), label[rows])
+    return Part(picked, features.features(picked, around, climate), label[rows])
 
 
 def _grouped(part: Part, probability: Floats, group: NDArray[np.str_]) -> dict[str, dict[str, float]]:

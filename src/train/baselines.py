@@ -1,8 +1,9 @@
-"""What a model must beat: climatology, persistence, plain logistic regression; fitted on the training part only."""
+"""What a model must beat: climatology, persistence, plain logistic regression on the station's own row; fitted on the
+training part only."""
 
 import numpy as np
 
-from meteo import features
+from meteo import row
 from meteo.model import sigmoid
 from meteo.observation import Floats
 from train.dataset import Part
@@ -16,12 +17,17 @@ _STRENGTH = 10.0
 def baselines(train: Part, test: Part, seed: int) -> dict[str, dict[str, float]]:
     """The scores of each baseline on `test`."""
     logistic = KINDS["logistic"]
-    regression = logistic.fit(train, train, dict(logistic.defaults), seed, lambda _: None)
+    own, tested = _own_row(train), _own_row(test)
+    regression = logistic.fit(own, dict(logistic.defaults), seed, lambda _: None)
     return {
         "climatology": metrics(test.label, climatology(train, test)),
         "persistence": metrics(test.label, persistence(train, test)),
-        "logistic": metrics(test.label, sigmoid(regression.margin(test.matrix))),
+        "logistic": metrics(test.label, sigmoid(regression.margin(tested.matrix))),
     }
+
+
+def _own_row(part: Part) -> Part:
+    return Part(part.observations, part.matrix[:, : len(row.NAMES)], part.label)
 
 
 def climatology(train: Part, test: Part) -> Floats:
@@ -43,7 +49,7 @@ def persistence(train: Part, test: Part) -> Floats:
 
 
 def _today_code(part: Part) -> "np.typing.NDArray[np.intp]":
-    return np.nan_to_num(features.rain_today(part.observations), nan=2).astype(np.intp)
+    return np.nan_to_num(row.rain_today(part.observations), nan=2).astype(np.intp)
 
 
 def _station_months(part: Part) -> list[tuple[str, int]]:

@@ -1,5 +1,6 @@
 """Fit one model on the past, score it on the days after."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -9,8 +10,9 @@ from meteo import features
 from meteo.errors import NotEnoughData
 from meteo.model import Card, Model, sigmoid
 from train.baselines import baselines
-from train.dataset import Dataset, Part, masked
+from train.dataset import Dataset, Part
 from train.evaluate import best_threshold, metrics
+from train.masking import masked
 from train.models import KINDS, Params, Progress
 
 
@@ -26,15 +28,24 @@ class Recipe:
 
 
 def fit(dataset: Dataset, recipe: Recipe, data_version: str, git_commit: str, progress: Progress) -> Model:
-    """A model of `recipe` with its card; the test part is read only to score it."""
+    """A model of `recipe` with its card; the test part is read only to score it.
+
+    A rehearsal on the training part, scored on the validation part, finds the threshold and what the kind leaves open
+    (the number of trees); the model itself then learns from both parts, the newest days included.
+    """
     check(dataset, recipe.minimum_rows)
     kind = KINDS[recipe.kind]
     params = kind.parameters(recipe.params)
+    progress("masking")
+    known = dataset.train + dataset.validation
     generator = np.random.default_rng(recipe.seed)
-    train = _join(dataset.train, masked(dataset.train, recipe.masked_share, generator))
-    estimator = kind.fit(train, dataset.validation, params, recipe.seed, progress)
+    sparse = masked(dataset.past, known, dataset.climate, recipe.masked_share, generator)
+    earlier = sparse.observations.day < dataset.validation.observations.day.min()
+    rehearsal, found = kind.rehearse(dataset.train + sparse[earlier], dataset.validation, params, recipe.seed, progress)
+    threshold = best_threshold(dataset.validation.label, sigmoid(rehearsal.margin(dataset.validation.matrix)))
+    params = {**params, **found}
+    estimator = kind.fit(known + sparse, params, recipe.seed, progress)
     progress("scoring")
-    threshold = best_threshold(dataset.validation.label, sigmoid(estimator.margin(dataset.validation.matrix)))
     test = dataset.test
     card = Card(
         kind=recipe.kind,
@@ -54,16 +65,19 @@ def fit(dataset: Dataset, recipe: Recipe, data_version: str, git_commit: str, pr
             "test_end": test.observations.day.max().item(),
         },
         metrics=metrics(test.label, sigmoid(estimator.margin(test.matrix))),
-        baselines=baselines(dataset.train, test, recipe.seed),
+        baselines=baselines(known, test, recipe.seed),
     )
-    return Model(estimator, card)
+    return Model(estimator, dataset.climate, card)
 
 
 def check(dataset: Dataset, minimum_rows: int) -> None:
     """NotEnoughData unless each part can be learnt from or scored on."""
     if len(dataset.train) < minimum_rows:
         raise NotEnoughData(f"{len(dataset.train)} labelled rows to train on; at least {minimum_rows} are needed")
-    for name, part in (("training", dataset.train), ("validation", dataset.validation), ("test", dataset.test)):
+    parts: Sequence[tuple[str, Part]] = (
+        ("training", dataset.train), ("validation", dataset.validation), ("test", dataset.test)
+    )  # fmt: skip
+    for name, part in parts:
         if not 0 < part.label.sum() < len(part):
             raise NotEnoughData(f"the {name} period of {len(part)} labelled rows lacks wet or dry days")
 
@@ -71,11 +85,3 @@ def check(dataset: Dataset, minimum_rows: int) -> None:
 def _first(part: Part) -> date:
     day: date = part.observations.day.min().item()
     return day
-
-
-def _join(full: Part, sparse: Part) -> Part:
-    return Part(
-        type(full.observations).concatenate([full.observations, sparse.observations]),
-        np.concatenate([full.matrix, sparse.matrix]),
-        np.concatenate([full.label, sparse.label]),
-    )

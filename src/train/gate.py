@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from meteo import features
 from meteo.errors import Conflict
 from meteo.model import Model
 from meteo.observation import Floats
@@ -36,20 +37,24 @@ def judge(challenger: Model, champion: Model | None, test: Part, ece_limit: floa
     held_out_from = challenger.card.split["test_start"]
     if test.observations.day.min().item() < held_out_from:
         raise Conflict(f"the challenger was trained on days before {held_out_from}, which the holdout now contains")
-    probability = challenger.probability(test.matrix)
+    probability = _probability(challenger, test)
     scores = metrics(test.label, probability)
     reasons = []
     if scores["ece"] > ece_limit:
         reasons.append(f"its calibration error {scores['ece']:.4f} is above {ece_limit:.4f}")
     if champion is None:
         return Verdict(not reasons, tuple(reasons), scores)
-    serving = champion.probability(test.matrix)
+    serving = _probability(champion, test)
     best = metrics(test.label, serving)
     difference = (probability - test.label) ** 2 - (serving - test.label) ** 2
     interval = bootstrap_mean(difference, test.observations.day, seed)
     if interval[1] > 0:
         reasons.append(f"its Brier score {scores['brier']:.4f} is worse than the champion's {best['brier']:.4f}")
     return Verdict(not reasons, tuple(reasons), scores, best, interval)
+
+
+def _probability(model: Model, test: Part) -> Floats:
+    return model.probability(features.with_climate(test.matrix, test.observations, model.climate))
 
 
 def bootstrap_mean(value: Floats, day: np.ndarray, seed: int) -> tuple[float, float, float]:

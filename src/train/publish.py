@@ -41,7 +41,7 @@ def publish(model: Model, test: Part, registry: Registry, experiment: str, lock:
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder) / BUNDLE
         _save(model, test, bundle)
-        model.card = seal(bundle, card)
+        model.card = seal(bundle, model.climate, card)
         client.log_artifacts(run_id, str(bundle), BUNDLE)
         shutil.copyfile(lock, Path(folder) / "dvc.lock")
         client.log_artifact(run_id, str(Path(folder) / "dvc.lock"), "data")

@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from api_model.app import create_app
+from api_model.neighbours import Neighbours
 from api_model.predictor import Predictor
 from meteo.auth import Caller, ServiceTokens
 from meteo.database import connect
@@ -73,7 +74,7 @@ def client(registry: Registry, log_url: str, store: ObservationStore, weather: C
     record = FileRecord("f", STORED, "demo", "[]", 1, bytes=5)
     store.upsert(run.id, record, [Batch(weather(days=30), "IDCJDW2124", [wrong])], Windy())
     store.ingestions.finish(run.id, "success", 0.1, [])
-    predictor = Predictor(registry)
+    predictor = Predictor(registry, Neighbours(store))
     app = create_app(predictor, PredictionLog(connect(log_url)), store, TOKENS, name="rain-tomorrow", poll_seconds=60)
     with TestClient(app) as found:
         found.headers["Authorization"] = f"Bearer {TOKENS.issue(Caller('ann', 'user', 'gateway'))}"
@@ -195,7 +196,12 @@ def test_metrics_count_predictions_by_station_and_class(client: TestClient) -> N
 
 def test_without_a_model_it_is_alive_but_not_ready(log_url: str, store: ObservationStore) -> None:
     app = create_app(
-        Predictor(Registry()), PredictionLog(connect(log_url)), store, TOKENS, name="rain-tomorrow", poll_seconds=60
+        Predictor(Registry(), Neighbours(store)),
+        PredictionLog(connect(log_url)),
+        store,
+        TOKENS,
+        name="rain-tomorrow",
+        poll_seconds=60,
     )
     with TestClient(app) as client:
         assert client.get("/health/live").status_code == 200

@@ -5,11 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from api_model.neighbours import Neighbours
 from api_model.predictor import Predictor
 from meteo.contract import PredictRequest
 from meteo.errors import InvalidInput, Unavailable, UnknownStation
+from meteo.ingestions import STORED, FileRecord
+from meteo.merge import Batch
 from meteo.model import Model, UnusableModel
 from meteo.observation import Observations
+from meteo.store import ObservationStore
+from meteo.surroundings import Surroundings
 
 Build = Callable[..., Observations]
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
@@ -50,25 +55,34 @@ def shelf(bundle: Path) -> Shelf:
 
 
 @pytest.fixture
-def predictor(shelf: Shelf) -> Predictor:
-    found = Predictor(shelf)
+def predictor(shelf: Shelf, store: ObservationStore) -> Predictor:
+    found = Predictor(shelf, Neighbours(store))
     found.reload()
     return found
 
 
+@pytest.mark.parametrize(("neighbours", "used"), [("all", 3), ("some", 1), ("none", 0)])
 def test_a_stored_day_gets_the_same_probability_as_in_the_batch(
-    predictor: Predictor, bundle: Path, weather: Build
+    predictor: Predictor, bundle: Path, weather: Build, store: ObservationStore, neighbours: str, used: int
 ) -> None:
-    rows = weather()
-    batch, _ = Model.load(bundle, "1").predict(rows)
-    chosen = np.random.default_rng(0).choice(len(rows), 300, replace=False)
+    rows = weather(stations=("Canberra", "Perth", "Richmond", "Sydney"), days=300)
+    some = {"all": ("Canberra", "Perth", "Richmond", "Sydney"), "some": ("Canberra", "Sydney"), "none": ()}[neighbours]
+    reported = rows[np.isin(rows.station, some)]
+    if len(reported):
+        run = store.ingestions.begin("file", {})
+        store.upsert(run.id, FileRecord("f", STORED, "file", "[]", 1), [Batch(reported, "weatherAUS")])
+    batch, _ = Model.load(bundle, "1").predict(rows, Surroundings.of(reported))
+    chosen = np.random.default_rng(0).choice(len(rows), 400, replace=False)
     for row in chosen:
         (items,) = rows[row : row + 1].items()
         known = {name: value for name, value in items.items() if value is not None}
+        station = str(rows.station[row])
         request = PredictRequest.model_validate(
-            {"station": str(rows.station[row]), "date": rows.day[row].item(), "observation": known}
+            {"station": station, "date": rows.day[row].item(), "observation": known}
         )
-        assert predictor.predict(request, "r", NOW).probability == pytest.approx(batch[row], abs=1e-6)
+        answer = predictor.predict(request, "r", NOW)
+        assert answer.probability == pytest.approx(batch[row], abs=1e-6)
+        assert answer.neighbours_used == (used if station in ("Canberra", "Sydney") or used != 1 else 2)
 
 
 def test_an_answer_says_what_it_covers_and_what_was_missing(predictor: Predictor) -> None:
@@ -105,8 +119,8 @@ def test_a_day_to_come_and_an_unknown_station_are_refused(predictor: Predictor) 
         predictor.predict(ask({"humidity_3pm": 90.0}, station="Sidney"), "r", NOW)
 
 
-def test_before_a_model_is_loaded_nothing_is_answered(shelf: Shelf) -> None:
-    empty = Predictor(shelf)
+def test_before_a_model_is_loaded_nothing_is_answered(shelf: Shelf, store: ObservationStore) -> None:
+    empty = Predictor(shelf, Neighbours(store))
     assert not empty.loaded
     with pytest.raises(Unavailable, match="no model is loaded"):
         empty.predict(ask({"humidity_3pm": 90.0}), "r", NOW)

@@ -1,82 +1,58 @@
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-import pytest
+from numpy.typing import NDArray
 
-from meteo.features import NAMES, dew_point, features, wind_components
+from meteo import climate, row, surroundings
+from meteo.climate import Climate
+from meteo.features import NAMES, features, with_climate
 from meteo.observation import Observations
+from meteo.surroundings import Surroundings
 
 Build = Callable[..., Observations]
 
 
-def value(matrix: np.ndarray, name: str, row: int = 0) -> float:
-    return float(matrix[row, NAMES.index(name)])
-
-
-def test_one_row_alone_has_the_same_features_as_in_a_batch(weather: Build) -> None:
-    batch = weather()
-    together = features(batch)
-    alone = np.concatenate([features(batch[number : number + 1]) for number in range(0, len(batch), 37)])
-    np.testing.assert_array_equal(alone, together[::37])
-
-
-def test_every_feature_has_a_name(weather: Build) -> None:
-    assert features(weather(days=3)).shape == (6, len(NAMES))
+def test_every_feature_has_a_name_of_its_own(weather: Build) -> None:
+    rows = weather(days=3)
+    assert features(rows, Surroundings.of(rows), Climate.fit(rows)).shape == (6, len(NAMES))
     assert len(set(NAMES)) == len(NAMES)
 
 
-def test_wind_blows_from_where_it_is_named() -> None:
-    eastward, northward = wind_components(np.array([12.0, 0.0]), np.array([10.0, 10.0]))
-    np.testing.assert_allclose(eastward, [10, 0], atol=1e-9)
-    np.testing.assert_allclose(northward, [0, -10], atol=1e-9)
+def test_the_parts_stand_where_their_names_say(weather: Build) -> None:
+    rows = weather(days=60)
+    around, usual = Surroundings.of(rows), Climate.fit(rows)
+    matrix = features(rows, around, usual)
+    parts: dict[tuple[str, ...], NDArray[Any]] = {
+        row.NAMES: row.columns(rows),
+        climate.NAMES: usual.columns(rows.station, rows.day, row.columns(rows)),
+        surroundings.NAMES: around.columns(rows.station, rows.day),
+    }
+    for names, expected in parts.items():
+        found = matrix[:, [NAMES.index(name) for name in names]]
+        np.testing.assert_array_equal(found, expected.astype(np.float32))
 
 
-def test_calm_wind_is_zero_though_it_has_no_direction() -> None:
-    eastward, northward = wind_components(np.array([np.nan, np.nan]), np.array([0.0, 10.0]))
-    assert (eastward[0], northward[0]) == (0, 0)
-    assert np.isnan(eastward[1])
-    assert np.isnan(northward[1])
+def test_the_pressure_around_is_also_told_relative_to_the_rows_own(rows: Build) -> None:
+    stored = rows(("Canberra", "2020-01-02", {"pressure_3pm": 1010}), ("Sydney", "2020-01-02", {"pressure_3pm": 1000}))
+    asked = rows(("Sydney", "2020-01-02", {"pressure_3pm": 1004}))
+    matrix = features(asked, Surroundings.of(stored), Climate.fit(stored))
+    assert matrix[0, NAMES.index("pressure_3pm_west_400_km")] == 1010
+    assert matrix[0, NAMES.index("pressure_3pm_west_400_km_less_own")] == 6
 
 
-@pytest.mark.parametrize(("temperature", "humidity", "expected"), [(20, 50, 9.26), (30, 100, 30.0), (10, 80, 6.71)])
-def test_dew_points_are_those_of_the_tables(temperature: float, humidity: float, expected: float) -> None:
-    assert dew_point(np.array([temperature]), np.array([humidity]))[0] == pytest.approx(expected, abs=0.02)
+def test_one_row_alone_has_the_same_features_as_in_a_batch(weather: Build) -> None:
+    """With the surroundings of its own day and the day before only, as the API has them."""
+    batch = weather(stations=("Sydney", "Perth", "Canberra", "Hobart", "Darwin"), days=200)
+    usual = Climate.fit(batch)
+    together = features(batch, Surroundings.of(batch), usual)
+    for number in range(1, len(batch), 37):
+        day = batch.day[number]
+        near = Surroundings.of(batch[(batch.day <= day) & (batch.day >= day - 1)])
+        np.testing.assert_array_equal(features(batch[number : number + 1], near, usual)[0], together[number])
 
 
-def test_humidity_of_zero_still_has_a_dew_point() -> None:
-    assert np.isfinite(dew_point(np.array([30.0]), np.array([0.0])))[0]
-
-
-def test_a_change_needs_both_ends(rows: Build) -> None:
-    matrix = features(rows(("Sydney", "2020-01-01", {"pressure_9am": 1015.0, "pressure_3pm": 1010.5}),
-                           ("Sydney", "2020-01-02", {"pressure_9am": 1015.0})))  # fmt: skip
-    assert value(matrix, "pressure_change") == pytest.approx(-4.5)
-    assert np.isnan(value(matrix, "pressure_change", 1))
-
-
-def test_rain_today_is_above_one_millimetre_or_as_told(rows: Build) -> None:
-    day = rows(("Sydney", "2020-01-01", {"rainfall": 1.0}), ("Sydney", "2020-01-02", {"rainfall": 1.2}),
-               ("Sydney", "2020-01-03", {"temp_3pm": 20}))  # fmt: skip
-    known = features(day)[:, NAMES.index("rain_today")]
-    np.testing.assert_array_equal(known, [0, 1, np.nan])
-    told = features(day[2:3], np.array([1.0]))
-    assert value(told, "rain_today") == 1
-
-
-def test_the_season_returns_after_a_year_and_turns_after_half(rows: Build) -> None:
-    matrix = features(rows(("Sydney", "2021-01-01", {}), ("Sydney", "2022-01-01", {}), ("Sydney", "2021-07-02", {})))
-    assert value(matrix, "season_cos", 0) == value(matrix, "season_cos", 1) == 1
-    assert value(matrix, "season_cos", 2) == pytest.approx(-1, abs=0.001)
-
-
-def test_a_station_brings_its_place(rows: Build) -> None:
-    matrix = features(rows(("Hobart", "2021-01-01", {})))
-    assert value(matrix, "latitude") == pytest.approx(-42.8897, abs=1e-4)
-    assert value(matrix, "elevation_m") == pytest.approx(50.5)
-
-
-def test_a_missing_field_makes_only_its_own_features_missing(weather: Build) -> None:
-    full = weather(days=1, stations=("Sydney",))
-    missing = {name for name, entry in zip(NAMES, features(full)[0], strict=True) if np.isnan(entry)}
-    assert "humidity_3pm" not in missing
-    assert {"temp_9am", "dew_point_9am", "temp_change"} <= missing
+def test_another_models_climate_changes_its_columns_only(weather: Build) -> None:
+    rows = weather(days=90)
+    around, one, two = Surroundings.of(rows), Climate.fit(rows), Climate.fit(rows[rows.day < rows.day.min() + 45])
+    np.testing.assert_array_equal(with_climate(features(rows, around, one), rows, two), features(rows, around, two))

@@ -1,12 +1,22 @@
 import errno
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+import structlog
 
 from meteo import job
 from meteo.errors import Conflict
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """A job's log goes to this test's captured stderr, which is closed when it ends."""
+    yield
+    structlog.reset_defaults()
+    logging.basicConfig(force=True)
 
 
 def fail(error: Exception, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:

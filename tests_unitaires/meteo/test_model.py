@@ -6,25 +6,29 @@ import pytest
 import xgboost
 
 from meteo import features
+from meteo.climate import Climate
 from meteo.errors import InvalidInput
-from meteo.model import CARD, Card, Model, UnusableModel, sigmoid
+from meteo.model import CARD, CLIMATE, Card, Model, UnusableModel, sigmoid
 from meteo.observation import Observations
+from meteo.surroundings import Surroundings
 
 Build = Callable[..., Observations]
 
 
 def test_a_bundle_predicts_as_the_booster_that_was_saved(bundle: Path, weather: Build) -> None:
-    matrix = features.features(weather(days=20))
+    rows, model = weather(days=20), Model.load(bundle, "7")
+    around = Surroundings.of(rows)
+    matrix = features.features(rows, around, Climate.fit(weather()))
     booster = xgboost.Booster(model_file=bundle / "model.ubj")
     expected = booster.predict(xgboost.DMatrix(matrix, feature_names=list(features.NAMES)))
-    found, used = Model.load(bundle, "7").predict(weather(days=20))
+    found, used = model.predict(rows, around)
     np.testing.assert_allclose(found, expected, atol=1e-6)
     np.testing.assert_array_equal(used, matrix)
 
 
 def test_base_and_effects_add_up_to_the_margin(bundle: Path, weather: Build) -> None:
     model = Model.load(bundle, "7")
-    matrix = features.features(weather(days=20))
+    matrix = model.matrix(weather(days=20), Surroundings.nothing())
     effects, base = model.estimator.contributions(matrix)
     np.testing.assert_allclose(base + effects.sum(axis=1), model.estimator.margin(matrix), atol=1e-4)
     np.testing.assert_allclose(sigmoid(model.estimator.margin(matrix)), model.probability(matrix))
@@ -39,11 +43,14 @@ def test_other_kinds_load_and_predict(kind: str, weather: Build, tmp_path: Path,
     from train.models import KINDS
 
     rows = weather(days=100)
-    part = Part(rows, features.features(rows), (rows.column("humidity_3pm") > 70).astype(float))
+    climate = Climate.fit(rows)
+    part = Part(
+        rows, features.features(rows, Surroundings.of(rows), climate), (rows.column("humidity_3pm") > 70).astype(float)
+    )
     params = {"C": 1.0} if kind == "logistic" else {"n_estimators": 5}
-    fitted = KINDS[kind].fit(part, part, params, 1, lambda _: None)
+    fitted = KINDS[kind].fit(part, params, 1, lambda _: None)
     (tmp_path / "model.pkl").write_bytes(pickle.dumps(fitted.pipeline))  # type: ignore[attr-defined]
-    seal(tmp_path, card.model_copy(update={"kind": kind, "file": "model.pkl"}))
+    seal(tmp_path, climate, card.model_copy(update={"kind": kind, "file": "model.pkl"}))
     model = Model.load(tmp_path, "2")
     probability = model.probability(part.matrix)
     assert probability[part.label == 1].mean() > probability[part.label == 0].mean() + 0.3
@@ -55,10 +62,12 @@ def test_other_kinds_load_and_predict(kind: str, weather: Build, tmp_path: Path,
             model.estimator.contributions(part.matrix)
 
 
-def test_a_flipped_byte_is_refused_before_the_file_is_loaded(bundle: Path) -> None:
-    content = bytearray((bundle / "model.ubj").read_bytes())
-    content[len(content) // 2] ^= 1
-    (bundle / "model.ubj").write_bytes(content)
+@pytest.mark.parametrize("name", ["model.ubj", CLIMATE])
+def test_a_flipped_byte_is_refused_before_the_file_is_loaded(bundle: Path, name: str) -> None:
+    content = bytearray((bundle / name).read_bytes())
+    place = content.index(b"0.") if name == CLIMATE else len(content) // 2
+    content[place] ^= 1
+    (bundle / name).write_bytes(content)
     with pytest.raises(UnusableModel, match="is not the file that was published"):
         Model.load(bundle, "7")
 

@@ -5,8 +5,10 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from meteo import features
+from meteo.climate import Climate
 from meteo.observation import Observations, rain_tomorrow
 from meteo.snapshot import read_snapshot, write_snapshot
+from meteo.surroundings import Surroundings
 from preprocessing.tables import write_features
 from train.dataset import Dataset
 
@@ -39,7 +41,12 @@ def test_training_reads_the_features_and_labels_that_were_written(weather: Build
     label = rain_tomorrow(given.station, given.day, given.column("rainfall"))
     test = (given.day >= np.datetime64("2020-03-20")) & ~np.isnan(label)
     np.testing.assert_array_equal(found.test.label, label[test])
-    np.testing.assert_array_equal(found.test.matrix, features.features(given)[test])
+    past = given.day < np.datetime64("2020-03-20")
+    climate = Climate.fit(given[past])
+    np.testing.assert_array_equal(found.climate.rain, climate.rain)
+    expected = features.features(given, Surroundings.of(given), climate)
+    np.testing.assert_array_equal(found.test.matrix, expected[test])
+    assert len(found.past) == past.sum()
     np.testing.assert_array_equal(found.test.observations.values, given.values[test])
     assert len(found.train) + len(found.validation) + len(found.test) == 198
     assert found.simulated is False

@@ -49,7 +49,9 @@ def test_a_first_model_must_still_be_calibrated(good: Model, dataset: Dataset) -
 
 
 def test_a_challenger_is_not_judged_on_days_it_learnt_from(good: Model, dataset: Dataset) -> None:
-    later = Model(good.estimator, good.card.model_copy(update={"split": {"test_start": date(2030, 1, 1)}}))
+    later = Model(
+        good.estimator, good.climate, good.card.model_copy(update={"split": {"test_start": date(2030, 1, 1)}})
+    )
     with pytest.raises(Conflict, match="trained on days before 2030-01-01"):
         judge(later, None, dataset.test, 0.5, 1)
 

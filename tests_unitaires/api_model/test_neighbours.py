@@ -1,0 +1,63 @@
+from collections.abc import Callable
+from datetime import date
+
+import numpy as np
+import pytest
+
+from api_model.neighbours import FRESH_SECONDS, Neighbours
+from meteo.ingestions import STORED, FileRecord
+from meteo.merge import Batch
+from meteo.observation import Observations
+from meteo.store import ObservationStore
+
+Build = Callable[..., Observations]
+DAY = date(2024, 1, 2)
+SYDNEY = np.array(["Sydney"]), np.array([DAY], "datetime64[D]")
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def put(store: ObservationStore, observations: Observations) -> None:
+    run = store.ingestions.begin("file", {})
+    store.upsert(run.id, FileRecord("f", STORED, "file", "[]", 1), [Batch(observations, "weatherAUS")])
+
+
+def test_the_store_is_read_once_until_it_changes(
+    store: ObservationStore, rows: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, rows(("Penrith", "2024-01-02", {"rainfall": 1.0})))
+    clock, read = Clock(), 0
+    neighbours = Neighbours(store, clock)
+    window = store.window
+
+    def counted(start: date, end: date) -> Observations:
+        nonlocal read
+        read += 1
+        return window(start, end)
+
+    monkeypatch.setattr(store, "window", counted)
+    assert not neighbours.ready(DAY)
+    assert neighbours.on(DAY).used(*SYDNEY).tolist() == [1]
+    assert neighbours.ready(DAY)
+    put(store, rows(("Newcastle", "2024-01-02", {"rainfall": 2.0})))
+    assert neighbours.on(DAY).used(*SYDNEY).tolist() == [1]
+    clock.now += FRESH_SECONDS
+    assert not neighbours.ready(DAY)
+    assert neighbours.on(DAY).used(*SYDNEY).tolist() == [2]
+    clock.now += FRESH_SECONDS
+    neighbours.on(DAY)
+    assert read == 2
+
+
+def test_yesterday_is_part_of_a_days_surroundings(store: ObservationStore, rows: Build) -> None:
+    put(
+        store,
+        rows(("Penrith", "2024-01-01", {"pressure_3pm": 1000.0}), ("Penrith", "2024-01-02", {"pressure_3pm": 1007.0})),
+    )
+    found = Neighbours(store).on(DAY).columns(*SYDNEY)
+    assert 7.0 in found[0]

@@ -1,0 +1,46 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from meteo import row
+from meteo.climate import NAMES, Climate
+from meteo.observation import Observations
+
+Build = Callable[..., Observations]
+
+
+def test_an_anomaly_is_the_reading_less_the_months_mean(rows: Build) -> None:
+    january = [("Sydney", f"2020-01-{day:02}", {"humidity_3pm": 40.0 + day % 2 * 20}) for day in range(1, 31)]
+    given = rows(*january, ("Sydney", "2020-02-01", {"humidity_3pm": 90.0}))
+    found = Climate.fit(given).columns(given.station, given.day, row.columns(given))
+    column = found[:, NAMES.index("humidity_3pm_anomaly")]
+    assert column[0] == pytest.approx(10)
+    assert column[1] == pytest.approx(-10)
+    assert np.isnan(column[-1]), "one reading is no climate"
+
+
+def test_rain_is_how_often_it_followed_drawn_to_the_overall_rate(rows: Build) -> None:
+    days = np.arange("2020-01-01", "2020-04-01", dtype="datetime64[D]").astype(str).tolist()
+    given = rows(*(("Sydney", day, {"rainfall": 5.0 if day.startswith("2020-01") else 0.0}) for day in days))
+    climate = Climate.fit(given)
+    wet = climate.columns(given.station, given.day, row.columns(given))[:, NAMES.index("rain_climate")]
+    rate = 30 / 90
+    assert wet[0] == pytest.approx((30 + 10 * rate) / (31 + 10))
+    assert wet[-1] == pytest.approx(10 * rate / (30 + 10))
+
+
+def test_it_comes_back_the_same_from_its_file(weather: Build, tmp_path: Path) -> None:
+    climate = Climate.fit(weather())
+    climate.save(tmp_path / "climate.json")
+    found = Climate.load(tmp_path / "climate.json")
+    np.testing.assert_array_equal(found.usual, climate.usual)
+    np.testing.assert_array_equal(found.rain, climate.rain)
+
+
+def test_a_file_of_other_stations_is_refused(weather: Build, tmp_path: Path) -> None:
+    Climate.fit(weather()).save(tmp_path / "c.json")
+    (tmp_path / "c.json").write_text((tmp_path / "c.json").read_text().replace('"Perth"', '"Atlantis"'))
+    with pytest.raises(ValueError, match="other stations"):
+        Climate.load(tmp_path / "c.json")
