@@ -43,11 +43,11 @@ format: setup-dev ## put the code into the project's form
 	.venv/bin/ruff check --fix-only .
 	.venv/bin/ruff format .
 
-backtest: setup ## train on the past only: HISTORY=… TRAIN_END=… TEST_START=… TEST_END=… [FIELDS=a,b,c] [NEIGHBOURS=stored|likewise|none]
+backtest: setup ## train on the past only: HISTORY=… TRAIN_END=… TEST_START=… TEST_END=… [FIELDS=a,b,c] [NEIGHBOURS=stored|likewise|none] [WITHOUT=map,…] [PLOTS=folder]
 	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && \
 	METEO_HOME=$$home .venv/bin/python -m ingest --source file --path "$(HISTORY)" && \
 	METEO_HOME=$$home .venv/bin/python -m train backtest --train-end "$(TRAIN_END)" \
-	  --test-start "$(TEST_START)" --test-end "$(TEST_END)" --fields "$(FIELDS)" --neighbours "$(or $(NEIGHBOURS),stored)" --report "$(or $(REPORT),reports/backtest.json)"
+	  --test-start "$(TEST_START)" --test-end "$(TEST_END)" --fields "$(FIELDS)" --neighbours "$(or $(NEIGHBOURS),stored)" --without "$(WITHOUT)" $(if $(PLOTS),--plots "$(PLOTS)") --report "$(or $(REPORT),reports/backtest.json)"
 
 bench: setup ## ratios against named rivals -> reports/bench.json: HISTORY=weatherAUS.csv.gz [ONLY=ingestion]
 	@.venv/bin/python benchmarks --history "$(HISTORY)" --only "$(ONLY)"

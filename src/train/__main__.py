@@ -29,6 +29,7 @@ from train.dataset import Dataset
 from train.fit import Recipe, fit
 from train.gate import judge
 from train.models import Params
+from train.plots import draw
 from train.publish import publish
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -70,13 +71,17 @@ def run_backtest(
     neighbours: Annotated[
         Neighbours, typer.Option(help="as stored, likewise given those fields only, or none")
     ] = "stored",
+    without: Annotated[str, typer.Option(help="comma-separated groups of features that nobody knows")] = "",
+    plots: Annotated[Path | None, typer.Option(help="folder for the plots")] = None,
     report: Annotated[Path, typer.Option(help="where the scores are written")] = Path("reports/backtest.json"),
 ) -> None:
     """Train on the store's days up to --train-end, score --test-start..--test-end; touches no registry."""
     settings = Settings()
     period = (train_end.date(), test_start.date(), test_end.date())
     given = fields.split(",") if fields else None
-    job.run("backtest", settings.log_level, lambda: _backtest(settings, period, given, neighbours, report))
+    job.run(
+        "backtest", settings.log_level, lambda: _backtest(settings, period, given, neighbours, without, plots, report)
+    )
 
 
 def _train(settings: Settings, params: str) -> dict[str, Any]:
@@ -107,14 +112,19 @@ def _backtest(
     period: tuple[date, date, date],
     fields: list[str] | None,
     neighbours: Neighbours,
+    without: str,
+    plots: Path | None,
     report: Path,
 ) -> dict[str, Any]:
     observations = ObservationStore(connect(settings.observations_url)).window()
     recipe = _recipe(settings, settings.train.kind, settings.train.params)
     with Console(stderr=True).status("backtest") as status:
         scores = backtest(
-            observations, *period, fields, recipe, lambda text: status.update(f"backtest: {text}"), neighbours
-        )
+            observations, *period, fields, recipe, lambda text: status.update(f"backtest: {text}"), neighbours,
+            without.split(",") if without else (),
+        )  # fmt: skip
+    if plots is not None:
+        draw(scores, plots)
     report.parent.mkdir(parents=True, exist_ok=True)
     report.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
     return {"report": str(report), "model": scores["model"], "baselines": scores["baselines"]}

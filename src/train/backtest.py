@@ -1,5 +1,6 @@
 """Train on the past only, score on later days: the honest figure, from a history file straight to a report."""
 
+import re
 from collections.abc import Sequence
 from datetime import date
 from typing import Any, Literal
@@ -12,13 +13,23 @@ from meteo.climate import Climate
 from meteo.errors import InvalidInput
 from meteo.observation import BY_NAME, NAMES, Floats, Observations, rain_tomorrow
 from meteo.surroundings import Surroundings
+from train.baselines import climatology
 from train.dataset import Dataset, Part
-from train.evaluate import metrics
+from train.evaluate import decomposition, intervals, metrics, reliability
 from train.fit import Recipe, fit
 from train.models import Progress
 
 Neighbours = Literal["stored", "likewise", "none"]
 VALIDATION_SHARE = 0.15
+GROUPS = {
+    "climate": "_anomaly$|^rain_climate$",
+    "near": "_near_[0-9]+_km$",
+    "sides": "_(north|east|south|west)_[0-9]+_km$|_less_own$",
+    "gradients": "_km_less_(east|south)_",
+    "yesterday": "_yesterday$",
+    "map": "_at_[A-Z]",
+}
+"""Groups of features by their names, for ablation."""
 
 
 def backtest(
@@ -30,11 +41,13 @@ def backtest(
     recipe: Recipe,
     progress: Progress,
     neighbours: Neighbours = "stored",
+    without: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Scores of the model and the baselines on test_start..test_end, overall, by year and by station.
 
     Training sees rows up to `train_end`; with `fields` the test rows are given those fields only, as a sparse form
-    would be. Their `neighbours` are as stored, given the same fields only ("likewise", as at an early hour), or none.
+    would be. Their `neighbours` are as stored, given those fields only ("likewise", as at an early hour), or none. The
+    groups of features named in `without` are known to nobody.
     """
     if not train_end < test_start <= test_end:
         raise InvalidInput(f"TRAIN_END {train_end} must lie before TEST_START {test_start}, and that before TEST_END")
@@ -61,14 +74,25 @@ def backtest(
         climate,
         simulated=False,
     )
-    model = fit(dataset, recipe, "history", "", progress)
-    probability = model.probability(dataset.test.matrix)
-    tested_rows = dataset.test.observations
+    model = fit(dataset, recipe, "history", "", progress, unknown_columns(without))
+    progress("evaluation")
+    test = dataset.test
+    probability = model.probability(test.matrix)
+    usual = climatology(dataset.train + dataset.validation, test)
+    months = (test.observations.day.astype("datetime64[M]").astype(int) % 12 + 1).astype(str)
+    groups = {"by_year": test.observations.day.astype("datetime64[Y]").astype(str), "by_month": months,
+              "by_station": test.observations.station}  # fmt: skip
     return {
-        "model": _contract(model.card.metrics),
+        "model": {
+            **_contract(model.card.metrics),
+            "brier_skill": _skill(test.label, probability, usual),
+            **decomposition(test.label, probability),
+            "intervals": intervals(test.label, probability, test.observations.day, recipe.seed),
+        },
         "baselines": {name: _contract(scores) for name, scores in model.card.baselines.items()},
-        "by_year": _grouped(dataset.test, probability, tested_rows.day.astype("datetime64[Y]").astype(str)),
-        "by_station": _grouped(dataset.test, probability, tested_rows.station),
+        "params": model.card.params,
+        "reliability": reliability(test.label, probability),
+        **{name: _grouped(test, probability, usual, group) for name, group in groups.items()},
     }
 
 
@@ -95,11 +119,26 @@ def _part(
     return Part(picked, features.features(picked, around, climate), label[rows])
 
 
-def _grouped(part: Part, probability: Floats, group: NDArray[np.str_]) -> dict[str, dict[str, float]]:
+def unknown_columns(groups: Sequence[str]) -> NDArray[np.intp]:
+    """The columns of X that belong to the named groups; InvalidInput for a group that is none."""
+    unknown = sorted(set(groups) - set(GROUPS))
+    if unknown:
+        raise InvalidInput(f"WITHOUT: unknown {', '.join(unknown)}; known: {', '.join(GROUPS)}")
+    return np.array([column for column, name in enumerate(features.NAMES) for group in groups
+                     if re.search(GROUPS[group], name)], dtype=np.intp)  # fmt: skip
+
+
+def _skill(outcome: Floats, probability: Floats, usual: Floats) -> float:
+    """Brier skill score against climatology: 1 is perfect, 0 no better."""
+    return 1 - float(np.mean((probability - outcome) ** 2) / np.mean((usual - outcome) ** 2))
+
+
+def _grouped(part: Part, probability: Floats, usual: Floats, group: NDArray[np.str_]) -> dict[str, dict[str, float]]:
     """Scores per group; groups without both wet and dry days have no AUC and are left out."""
     scores = {}
     for name in np.unique(group).tolist():
         inside = group == name
         if 0 < part.label[inside].sum() < inside.sum():
-            scores[name] = _contract(metrics(part.label[inside], probability[inside]))
+            skill = _skill(part.label[inside], probability[inside], usual[inside])
+            scores[name] = {**_contract(metrics(part.label[inside], probability[inside])), "brier_skill": skill}
     return scores

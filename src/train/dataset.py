@@ -28,7 +28,7 @@ class Part:
     def __len__(self) -> int:
         return len(self.label)
 
-    def __getitem__(self, rows: "NDArray[np.bool_]") -> "Part":
+    def __getitem__(self, rows: "slice | NDArray[np.bool_]") -> "Part":
         return Part(self.observations[rows], self.matrix[rows], self.label[rows])
 
     def __add__(self, other: "Part") -> "Part":

@@ -46,6 +46,38 @@ def calibration_error(outcome: Floats, probability: Floats) -> float:
     )
 
 
+def decomposition(outcome: Floats, probability: Floats) -> dict[str, float]:
+    """Murphy's (1973) parts of the Brier score over the bins: reliability - resolution + uncertainty is the Brier score
+    up to what varies within a bin."""
+    rate = float(outcome.mean())
+    rows = reliability(outcome, probability)
+    share = [row["n"] / len(outcome) for row in rows]
+    return {
+        "reliability": sum(w * (row["forecast"] - row["observed"]) ** 2 for w, row in zip(share, rows, strict=True)),
+        "resolution": sum(w * (row["observed"] - rate) ** 2 for w, row in zip(share, rows, strict=True)),
+        "uncertainty": rate * (1 - rate),
+    }
+
+
+def intervals(
+    outcome: Floats, probability: Floats, day: NDArray[np.datetime64], seed: int, resamples: int = 200
+) -> dict[str, list[float]]:
+    """90 % bootstrap intervals of AUC and Brier score; whole days are drawn, since one day's stations are alike."""
+    _, group = np.unique(day, return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    starts = np.searchsorted(group[order], np.arange(group.max() + 2))
+    generator = np.random.default_rng(seed)
+    found = []
+    for _ in range(resamples):
+        drawn = generator.integers(0, len(starts) - 1, len(starts) - 1)
+        rows = np.concatenate([order[starts[each] : starts[each + 1]] for each in drawn])
+        found.append(
+            (roc_auc_score(outcome[rows], probability[rows]), brier_score_loss(outcome[rows], probability[rows]))
+        )
+    low, high = np.quantile(found, [0.05, 0.95], axis=0)
+    return {name: [float(low[index]), float(high[index])] for index, name in enumerate(("auc", "brier"))}
+
+
 def best_threshold(outcome: Floats, probability: Floats) -> float:
     """The probability from which on saying "rain" has the best threat score (critical success index), to 1 %.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 import numpy as np
+from numpy.typing import NDArray
 
 from meteo import features
 from meteo.errors import NotEnoughData
@@ -27,11 +28,15 @@ class Recipe:
     minimum_rows: int
 
 
-def fit(dataset: Dataset, recipe: Recipe, data_version: str, git_commit: str, progress: Progress) -> Model:
+def fit(
+    dataset: Dataset, recipe: Recipe, data_version: str, git_commit: str, progress: Progress,
+    without: Sequence[int] | NDArray[np.intp] = (),
+) -> Model:  # fmt: skip
     """A model of `recipe` with its card; the test part is read only to score it.
 
     A rehearsal on the training part, scored on the validation part, finds the threshold and what the kind leaves open
-    (the number of trees); the model itself then learns from both parts, the newest days included.
+    (the number of trees); the model itself then learns from both parts, the newest days included. Columns `without` are
+    hidden from it.
     """
     check(dataset, recipe.minimum_rows)
     kind = KINDS[recipe.kind]
@@ -40,8 +45,11 @@ def fit(dataset: Dataset, recipe: Recipe, data_version: str, git_commit: str, pr
     known = dataset.train + dataset.validation
     generator = np.random.default_rng(recipe.seed)
     sparse = masked(dataset.past, known, dataset.climate, recipe.masked_share, generator)
+    sparse.matrix[:, list(without)] = known.matrix[:, list(without)] = np.nan
     earlier = sparse.observations.day < dataset.validation.observations.day.min()
-    rehearsal, found = kind.rehearse(dataset.train + sparse[earlier], dataset.validation, params, recipe.seed, progress)
+    rehearsal, found = kind.rehearse(
+        known[: len(dataset.train)] + sparse[earlier], dataset.validation, params, recipe.seed, progress
+    )
     threshold = best_threshold(dataset.validation.label, sigmoid(rehearsal.margin(dataset.validation.matrix)))
     params = {**params, **found}
     estimator = kind.fit(known + sparse, params, recipe.seed, progress)

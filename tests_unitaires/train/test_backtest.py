@@ -1,13 +1,16 @@
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from meteo import features, row
 from meteo.errors import InvalidInput
 from meteo.observation import Observations
-from train.backtest import backtest
+from train.backtest import GROUPS, Neighbours, backtest, unknown_columns
 from train.fit import Recipe
+from train.plots import draw
 
 Build = Callable[..., Observations]
 PERIOD = (date(2021, 5, 31), date(2021, 6, 1), date(2021, 12, 30))
@@ -52,3 +55,50 @@ def test_a_period_or_field_that_cannot_be_is_refused(
 ) -> None:
     with pytest.raises(InvalidInput, match=sentence):
         backtest(weather(days=730), *period, fields, recipe, lambda _: None)
+
+
+def test_the_report_tells_skill_parts_intervals_and_months(weather: Build, recipe: Recipe) -> None:
+    report = backtest(weather(days=730), *PERIOD, None, recipe, lambda _: None)
+    model = report["model"]
+    expected = 1 - model["brier"] / report["baselines"]["climatology"]["brier"]
+    assert model["brier_skill"] == pytest.approx(expected, abs=0.02)
+    assert model["reliability"] < model["resolution"] < model["uncertainty"]
+    low, high = model["intervals"]["auc"]
+    assert low < model["auc"] < high
+    assert set(report["by_month"]) == {str(month) for month in range(6, 13)}
+    assert all(scores["brier_skill"] > 0 for scores in report["by_station"].values())
+
+
+@pytest.mark.parametrize("neighbours", ["stored", "likewise", "none"])
+def test_neighbours_are_as_stored_masked_likewise_or_none(
+    weather: Build, recipe: Recipe, neighbours: Neighbours
+) -> None:
+    """Penrith copies Sydney's humidity, which decides the rain: a Sydney that is not told its own can ask there."""
+    rows = weather(stations=("Sydney",), days=730)
+    twin = Observations(np.full(len(rows), "Penrith"), rows.day, rows.values)
+    both = Observations.concatenate([twin, rows])
+    report = backtest(both, *PERIOD, ["temp_3pm"], recipe, lambda _: None, neighbours)
+    assert (report["model"]["auc"] > 0.8) == (neighbours == "stored")
+
+
+def test_a_group_of_features_can_be_hidden(weather: Build, recipe: Recipe) -> None:
+    rows = weather(stations=("Sydney",), days=730)
+    twin = Observations(np.full(len(rows), "Penrith"), rows.day, rows.values)
+    both = Observations.concatenate([twin, rows])
+    report = backtest(both, *PERIOD, ["temp_3pm"], recipe, lambda _: None, without=["near", "sides"])
+    assert report["model"]["auc"] < 0.7
+
+
+def test_the_groups_part_all_that_is_not_the_row() -> None:
+    columns = [unknown_columns([group]) for group in GROUPS]
+    assert all(len(found) for found in columns)
+    named = np.unique(np.concatenate(columns))
+    np.testing.assert_array_equal(named, np.arange(len(row.NAMES), len(features.NAMES)))
+    with pytest.raises(InvalidInput, match="WITHOUT: unknown maps"):
+        unknown_columns(["maps"])
+
+
+def test_the_plots_are_pictures(weather: Build, recipe: Recipe, tmp_path: Path) -> None:
+    draw(backtest(weather(days=730), *PERIOD, None, recipe, lambda _: None), tmp_path)
+    for name in ("reliability", "by-station", "by-month"):
+        assert (tmp_path / f"{name}.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from train.evaluate import best_threshold, calibration_error, metrics, reliability
+from train.evaluate import best_threshold, calibration_error, decomposition, intervals, metrics, reliability
 
 
 def test_scores_are_those_of_their_definitions() -> None:
@@ -36,3 +36,29 @@ def test_the_threshold_has_the_best_threat_score() -> None:
         return float((said & rained).sum() / (said | rained).sum())
 
     assert all(threat(chosen) >= threat(other) for other in np.arange(0.05, 0.96, 0.05))
+
+
+def test_the_parts_of_the_brier_score_add_up() -> None:
+    """Forecasts that stand in the middle of their bins vary within none."""
+    generator = np.random.default_rng(3)
+    probability = generator.choice([0.05, 0.35, 0.75], 5000)
+    outcome = (generator.uniform(size=5000) < probability + 0.1).astype(float)
+    parts = decomposition(outcome, probability)
+    brier = float(np.mean((probability - outcome) ** 2))
+    assert parts["reliability"] - parts["resolution"] + parts["uncertainty"] == pytest.approx(brier)
+    assert parts["reliability"] == pytest.approx(0.01, abs=0.004)
+
+
+def test_intervals_hold_the_score_and_are_wider_when_days_are_alike() -> None:
+    generator = np.random.default_rng(5)
+    day = np.repeat(np.datetime64("2024-01-01") + np.arange(100), 20)
+    probability = generator.uniform(size=2000)
+    apart = (generator.uniform(size=2000) < probability).astype(float)
+    alike = (np.repeat(generator.uniform(size=100), 20) < probability).astype(float)
+    widths = []
+    for outcome in (apart, alike):
+        low, high = intervals(outcome, probability, day, 1)["brier"]
+        assert low < np.mean((probability - outcome) ** 2) < high
+        widths.append(high - low)
+    assert widths[1] > 1.5 * widths[0]
+    assert intervals(apart, probability, day, 1) == intervals(apart, probability, day, 1)

@@ -1,5 +1,6 @@
 """The forecast page: a station's newest observation, changed as the user likes, and the chance of rain after it."""
 
+import re
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -16,12 +17,30 @@ _BLOCKS = (("day", "The day"), ("9am", "At 9am"), ("3pm", "At 3pm"))
 _STALE_DAYS = 3
 _REASONS = 8
 _DERIVED = {
-    "rain_today": "Rain today", "temp_range": "Daily temperature range", "dew_point_9am": "Dew point at 9am",
-    "dew_point_3pm": "Dew point at 3pm", "temp_change": "Temperature change 9am–3pm",
-    "humidity_change": "Humidity change 9am–3pm", "pressure_change": "Pressure change 9am–3pm",
-    "cloud_change": "Cloud change 9am–3pm", "wind_speed_change": "Wind change 9am–3pm", "latitude": "Place (latitude)",
-    "longitude": "Place (longitude)", "elevation_m": "Elevation",
-}  # fmt: skip
+    "rain_today": "Rain today",
+    "temp_range": "Daily temperature range",
+    "dew_point_9am": "Dew point at 9am",
+    "dew_point_3pm": "Dew point at 3pm",
+    "pressure_since_yesterday": "Pressure since yesterday",
+    "temp_change": "Temperature change 9am–3pm",
+    "humidity_change": "Humidity change 9am–3pm",
+    "pressure_change": "Pressure change 9am–3pm",
+    "cloud_change": "Cloud change 9am–3pm",
+    "wind_speed_change": "Wind change 9am–3pm",
+    "latitude": "Place (latitude)",
+    "longitude": "Place (longitude)",
+    "elevation_m": "Elevation",
+}
+_AROUND = {
+    r"_at_[A-Z]\w+$": "pressure across Australia",
+    r"_less_\w+$": "pressure differences around here",
+    r"_near_\d+_km$": "near by",
+    r"_near_\d+_km_yesterday$": "near by yesterday",
+    r"_anomaly$": "against the normal here",
+    r"_(north|east|south|west)_\d+_km$": "to the {}",
+    r"_(north|east|south|west)_\d+_km_yesterday$": "to the {} yesterday",
+}
+"""What the name of a feature of the surroundings ends with, and how people say it."""
 _WINDS = {"gust": "Strongest gust", "9am": "Wind at 9am", "3pm": "Wind at 3pm"}
 
 
@@ -124,6 +143,8 @@ def _answer(answer: Prediction, station: StationBody) -> None:
         st.caption(
             f"Model {answer.model.name}, version {answer.model.version}{demo} · prediction {answer.prediction_id}"
         )
+        others = f"{answer.neighbours_used} other stations" if answer.neighbours_used else "no other station"
+        st.caption(f"Known of that day: what {others} reported")
         if answer.missing:
             st.caption("Not known: " + ", ".join(BY_NAME[name].label for name in answer.missing))
     with right:
@@ -166,6 +187,15 @@ def _label(feature: str, value: float | None) -> str:
         return f"{field.label}: {'not known' if value is None else f'{value:g} {field.unit}'}"
     if feature.startswith("season"):
         return "Time of year"
+    if feature == "rain_climate":
+        return "How often it rains here in this month"
+    for ending, words in _AROUND.items():
+        if found := re.search(ending, feature):
+            what = feature[: found.start()]
+            if words.startswith("pressure"):
+                return f"Weather map: {words}"
+            name = BY_NAME[what].label if what in BY_NAME else _label(what, None)
+            return f"{name}, {words.format(*found.groups())}"
     return _DERIVED.get(feature) or _WINDS[feature.rpartition("_")[2]]
 
 
