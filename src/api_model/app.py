@@ -7,9 +7,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Query, Request
+from fastapi.responses import JSONResponse, Response
 from prometheus_client import CollectorRegistry
 from sqlalchemy import RowMapping
 
+from api_model.batch import csv_of, parsed, rows_of_csv, rows_of_json
 from api_model.metrics import ModelMetrics
 from api_model.predictor import Predictor
 from meteo import web
@@ -18,6 +20,7 @@ from meteo.contract import (
     DataQuality,
     DayBody,
     FlagBody,
+    Forecast,
     IngestionBody,
     Prediction,
     PredictRequest,
@@ -25,7 +28,7 @@ from meteo.contract import (
     QuarantineState,
     StationBody,
 )
-from meteo.errors import MeteoError, NotAllowed
+from meteo.errors import MeteoError, NotAllowed, NotFound
 from meteo.prediction_log import PredictionLog, Record
 from meteo.station import station, stations
 from meteo.store import ObservationStore
@@ -94,6 +97,29 @@ def create_app(
         await log.append(_record(asked, answer, current.subject))
         metrics.predicted(answer)
         return answer
+
+    @app.post("/predict/batch", response_model=None)
+    async def predict_batch(request: Request, current: CurrentCaller) -> Response:
+        body = await request.body()
+        table = request.headers.get("content-type", "").startswith("text/csv")
+        rows = await asyncio.to_thread(rows_of_csv if table else rows_of_json, body)
+        asked = await asyncio.to_thread(lambda: [parsed(row) for row in rows])
+        answers = await asyncio.to_thread(predictor.batch, asked, web.request_id(request))
+        given = [(one, answer) for one, answer in zip(asked, answers, strict=True)
+                 if isinstance(one, PredictRequest) and isinstance(answer, Prediction)]  # fmt: skip
+        await asyncio.gather(*(log.append(_record(one, answer, current.subject)) for one, answer in given))
+        for _, answer in given:
+            metrics.predicted(answer)
+        if table and "text/csv" in request.headers.get("accept", ""):
+            return Response(csv_of(rows, answers), media_type="text/csv; charset=utf-8")
+        return JSONResponse([answer.model_dump(mode="json", exclude_unset=True) for answer in answers])
+
+    @app.get("/forecast")
+    def forecast(_: CurrentCaller, date: Annotated[date | None, Query()] = None) -> Forecast:
+        newest = max(store.latest_days().values(), default=None)
+        if newest is None:
+            raise NotFound("there are no observations yet")
+        return predictor.forecast(date or newest)
 
     @app.get("/model")
     async def model(_: CurrentCaller) -> dict[str, Any]:

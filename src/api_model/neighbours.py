@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
+from meteo.observation import Observations
 from meteo.store import ObservationStore
 from meteo.surroundings import Surroundings
 
@@ -38,7 +39,18 @@ class Neighbours:
                     self._days, self._state = {}, state
                 self._checked = self._clock()
             if day not in self._days:
-                found = Surroundings.of(self._store.window(day - timedelta(days=1), day))
+                found = self._read(day, day)
                 kept = list(self._days.items())[-DAYS_KEPT + 1 :]
                 self._days = {**dict(kept), day: found}
             return self._days[day]
+
+    def over(self, first: date, last: date) -> Surroundings:
+        """The surroundings on all days first..last, read anew."""
+        return self.on(first) if first == last else self._read(first, last)
+
+    def rows(self, day: date) -> Observations:
+        """What the stations themselves reported on `day`."""
+        return self._store.window(day, day)
+
+    def _read(self, first: date, last: date) -> Surroundings:
+        return Surroundings.of(self._store.window(first - timedelta(days=1), last))

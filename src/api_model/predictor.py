@@ -2,27 +2,33 @@
 
 import threading
 import uuid
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
 from typing import Protocol
 
 import numpy as np
 
+from api_model.batch import refused
 from api_model.neighbours import Neighbours
 from meteo.contract import (
+    BatchError,
     Contribution,
+    Forecast,
     ModelName,
     Period,
     Prediction,
     PredictRequest,
+    StationForecast,
     check_day,
     missing_fields,
     observations_of,
 )
-from meteo.errors import MeteoError, Unavailable
+from meteo.errors import InvalidInput, MeteoError, Unavailable
 from meteo.logs import logger
 from meteo.model import Model, sigmoid
-from meteo.observation import rain_period
-from meteo.station import station
+from meteo.observation import Observations, rain_period
+from meteo.row import rain_today
+from meteo.station import station, stations
 
 
 class Source(Protocol):
@@ -88,16 +94,93 @@ class Predictor:
 
     def predict(self, request: PredictRequest, request_id: str, now: datetime | None = None) -> Prediction:
         """The answer to `request`; UnknownStation or InvalidInput name what is wrong with it."""
-        place = station(request.station)
-        check_day(request.date, place.today(now or datetime.now(UTC)))
+        _check(request, now or datetime.now(UTC))
         row, rained = observations_of(request)
         model = self.chosen(request.model)
         around = self.neighbours.on(request.date)
         matrix = model.matrix(row, around, rained)
-        margin = float(model.estimator.margin(matrix)[0])
+        margin = model.estimator.margin(matrix)
+        answer = self._answer(
+            request, request_id, model, float(margin[0]), row, int(around.used(row.station, row.day)[0])
+        )
+        if request.explain:
+            effects, answer.base = model.estimator.contributions(matrix)
+            answer.margin = float(margin[0])
+            answer.contributions = [
+                Contribution(feature=name, value=None if np.isnan(value) else float(value), effect=float(effect))
+                for name, value, effect in zip(model.card.features, matrix[0], effects[0], strict=True)
+            ]
+        return answer
+
+    def batch(
+        self, requests: Sequence[PredictRequest | BatchError], request_id: str, now: datetime | None = None
+    ) -> list[Prediction | BatchError]:
+        """Each row's answer in its place, computed together; reasons are not given here."""
+        answers: list[Prediction | BatchError] = []
+        sound: dict[str | None, list[int]] = {}
+        for index, request in enumerate(requests):
+            answers.append(BatchError(detail="", errors=[]) if isinstance(request, PredictRequest) else request)
+            if isinstance(request, PredictRequest):
+                try:
+                    _check(request, now or datetime.now(UTC))
+                    self.chosen(request.model)
+                except InvalidInput as error:
+                    answers[index] = refused(error.fields)
+                else:
+                    sound.setdefault(request.model, []).append(index)
+        for version, members in sound.items():
+            given = [
+                request for request in (requests[index] for index in members) if isinstance(request, PredictRequest)
+            ]
+            model = self.chosen(version)
+            parts = [observations_of(request) for request in given]
+            rows = Observations.concatenate([row for row, _ in parts])
+            told = np.array([np.nan if rained is None else rained[0] for _, rained in parts])
+            rained = np.where(np.isnan(told), rain_today(rows), told)
+            around = self.neighbours.over(rows.day.min().item(), rows.day.max().item())
+            margins = model.estimator.margin(model.matrix(rows, around, rained))
+            used = around.used(rows.station, rows.day)
+            for place, index in enumerate(members):
+                answers[index] = self._answer(
+                    given[place], request_id, model, float(margins[place]), rows[place : place + 1], int(used[place])
+                )
+        return answers
+
+    def forecast(self, day: date) -> Forecast:
+        """Every station's chance from its stored row of `day`."""
+        model, around = self.model, self.neighbours.on(day)
+        stored = self.neighbours.rows(day)
+        row_of = {name: row for row, name in enumerate(stored.station.tolist())}
+        chance = model.probability(model.matrix(stored, around)) if len(stored) else np.empty(0)
+        used = around.used(stored.station, stored.day)
+        found = []
+        for place in stations().values():
+            start, end = rain_period(day, place.zone)
+            row = row_of.get(place.name)
+            found.append(
+                StationForecast(
+                    station=place.name,
+                    period=Period(start=start, end=end),
+                    probability=None if row is None else float(chance[row]),
+                    rain_tomorrow=None if row is None else bool(chance[row] >= model.card.threshold),
+                    missing=[] if row is None else missing_fields(stored[row : row + 1]),
+                    neighbours_used=0 if row is None else int(used[row]),
+                )
+            )
+        return Forecast(
+            date=day,
+            model=ModelName(name=self._source.name, version=model.version),
+            threshold=model.card.threshold,
+            simulated=model.card.simulated,
+            stations=found,
+        )
+
+    def _answer(
+        self, request: PredictRequest, request_id: str, model: Model, margin: float, row: Observations, used: int
+    ) -> Prediction:
         probability = float(sigmoid(np.array([margin]))[0])
-        start, end = rain_period(request.date, place.zone)
-        answer = Prediction(
+        start, end = rain_period(request.date, station(request.station).zone)
+        return Prediction(
             prediction_id=uuid.uuid4().hex,
             station=request.station,
             date=request.date,
@@ -107,15 +190,11 @@ class Predictor:
             threshold=model.card.threshold,
             model=ModelName(name=self._source.name, version=model.version),
             missing=missing_fields(row),
-            neighbours_used=int(around.used(row.station, row.day)[0]),
+            neighbours_used=used,
             request_id=request_id,
             simulated=model.card.simulated,
         )
-        if request.explain:
-            effects, answer.base = model.estimator.contributions(matrix)
-            answer.margin = margin
-            answer.contributions = [
-                Contribution(feature=name, value=None if np.isnan(value) else float(value), effect=float(effect))
-                for name, value, effect in zip(model.card.features, matrix[0], effects[0], strict=True)
-            ]
-        return answer
+
+
+def _check(request: PredictRequest, now: datetime) -> None:
+    check_day(request.date, station(request.station).today(now))

@@ -1,7 +1,7 @@
 """Calls to the services behind the gateway: built from validated parts, bounded in time, failures in our own words."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -49,16 +49,18 @@ class ModelApi:
 
     async def ask(
         self, request: Request, user: User, method: str, *path: str,
-        content: bytes | None = None, params: Mapping[str, Any] | None = None,
+        content: bytes | None = None, params: Mapping[str, Any] | None = None, passed: Sequence[str] = (),
     ) -> Response:  # fmt: skip
-        """Its answer as it is: bodies pass through unparsed, errors are problem+json already."""
+        """Its answer as it is: bodies and the headers named in `passed` go through unparsed, errors are problem+json
+        already."""
         token = self._tokens.issue(Caller(user.username, user.role, "gateway"))
         answer = await self._upstream.call(
             method, *path, content=content, params=params,
-            headers={"Authorization": f"Bearer {token}", "X-Request-ID": web.request_id(request)},
+            headers={name: request.headers[name] for name in passed if name in request.headers}
+            | {"Authorization": f"Bearer {token}", "X-Request-ID": web.request_id(request)},
         )  # fmt: skip
         kind = answer.headers.get("content-type", "")
-        if not kind.startswith(("application/json", web.PROBLEM_JSON)) or answer.status_code == 401:
+        if not kind.startswith(("application/json", "text/csv", web.PROBLEM_JSON)) or answer.status_code == 401:
             raise UpstreamFailed(f"{self._upstream.name} answered {answer.status_code} with {kind or 'no type'}")
         headers = {name: answer.headers[name] for name in _PASSED_ON if name in answer.headers}
         return Response(answer.content, answer.status_code, headers)

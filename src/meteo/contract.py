@@ -120,6 +120,37 @@ class Prediction(BaseModel):
     margin: float | None = None
 
 
+class BatchError(BaseModel):
+    """In the place of an answer: why a row of a batch has none."""
+
+    status: int = 422
+    detail: str
+    errors: list[dict[str, str]]
+
+
+class StationForecast(BaseModel):
+    """One station of the map; no probability where nothing of that day is stored."""
+
+    station: str
+    period: Period
+    probability: float | None
+    rain_tomorrow: bool | None
+    missing: list[str]
+    neighbours_used: int
+
+
+class Forecast(BaseModel):
+    """All stations at once, from their stored rows of one day."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    date: dt.date
+    model: ModelName
+    threshold: float
+    simulated: bool
+    stations: list[StationForecast]
+
+
 class StationBody(BaseModel):
     name: str
     state: str

@@ -1,3 +1,5 @@
+import csv
+import io
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -15,7 +17,7 @@ from meteo.errors import NotFound
 from meteo.ingestions import STORED, FileRecord
 from meteo.merge import Batch, Quarantined
 from meteo.model import Model
-from meteo.observation import Observations
+from meteo.observation import NAMES, Observations
 from meteo.prediction_log import PredictionLog, records
 from meteo.store import Flag, ObservationStore
 
@@ -107,13 +109,13 @@ def test_a_prediction_that_cannot_be_logged_is_not_answered(client: TestClient, 
     assert "probability" not in answer.json()
 
 
-@pytest.mark.parametrize("path", ["/model", "/stations", "/stations/Sydney/observations", "/state"])
+@pytest.mark.parametrize("path", ["/model", "/stations", "/stations/Sydney/observations", "/forecast", "/state"])
 def test_every_route_needs_a_service_token(client: TestClient, path: str) -> None:
     assert client.get(path).status_code == 200
     assert client.get(path, headers={"Authorization": "Bearer x"}).status_code == 401
 
 
-@pytest.mark.parametrize("path", ["/predict", "/reload"])
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch", "/reload"])
 def test_posts_need_a_service_token_too(client: TestClient, path: str) -> None:
     assert client.post(path, json=BODY, headers={"Authorization": ""}).status_code == 401
 
@@ -185,6 +187,70 @@ def test_data_quality_counts_field_by_field(client: TestClient, admin: dict[str,
     assert (sydney["station"], sydney["days"]) == ("Sydney", 30)
     assert sydney["fields"]["wind_speed_3pm"] == {"missing": 0, "flagged": 1, "latest": "2020-01-30"}
     assert perth["fields"]["sunshine"] == {"missing": 30, "flagged": 0, "latest": None}
+
+
+ROWS = [BODY, {**BODY, "station": "Sidney"}, {**BODY, "observation": {"humidity_3pm": 101}},
+        {**BODY, "date": "2999-01-01"}, 7, {**BODY, "observation": {"rain_today": True, "wind_dir_3pm": "NW"}}]  # fmt: skip
+
+
+def test_a_batch_is_answered_row_by_row_and_bad_rows_harm_no_other(client: TestClient, log_url: str) -> None:
+    answers = client.post("/predict/batch", json=ROWS).json()
+    assert [answer.get("station") for answer in answers] == ["Sydney", None, None, None, None, "Sydney"]
+    named = [answer["errors"][0]["field"] for answer in answers if "errors" in answer]
+    assert named == ["station", "observation.humidity_3pm", "date", "body"]
+    alone = client.post("/predict", json=BODY).json()
+    assert answers[0]["probability"] == pytest.approx(alone["probability"], abs=1e-6)
+    told = client.post("/predict", json=ROWS[-1]).json()
+    assert answers[-1]["probability"] == pytest.approx(told["probability"], abs=1e-6)
+    logged = {record.prediction_id for record in records(connect(log_url))}
+    assert {answers[0]["prediction_id"], answers[-1]["prediction_id"]} < logged
+    assert len(logged) == 4
+
+
+def test_a_csv_is_answered_as_json_or_as_a_csv(client: TestClient) -> None:
+    table = ("station,date,humidity_3pm,wind_dir_3pm,rain_today\r\nSydney,2020-01-30,90,NW,\r\n"
+             "Perth,2020-01-30,x,,yes\r\n\"=1+1\",2020-01-30,50,,no\r\n")  # fmt: skip
+    kind = {"Content-Type": "text/csv"}
+    first, second, third = client.post("/predict/batch", content=table, headers=kind).json()
+    assert first["missing"] == [name for name in NAMES if name not in ("humidity_3pm", "wind_dir_3pm")]
+    assert second["errors"][0]["field"] == "observation.humidity_3pm"
+    assert third["errors"][0]["field"] == "station"
+    answer = client.post("/predict/batch", content=table, headers={**kind, "Accept": "text/csv"})
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [row["station"] for row in rows] == ["Sydney", "Perth", "'=1+1"]
+    assert float(rows[0]["probability"]) == pytest.approx(first["probability"])
+    assert "humidity_3pm" in rows[1]["error"]
+    assert rows[0]["error"] == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "reason"),
+    [
+        ("application/json", b"{}", "a list of requests is needed"),
+        ("application/json", b"[NaN]", "not JSON"),
+        ("application/json", b"[]", "0 rows; 1 to 20,000"),
+        ("text/csv", b"station,humidity\nSydney,1\n", "unknown: humidity"),
+        ("text/csv", b"station,date\n", "0 rows"),
+        ("text/csv", b"\xff\xfe", "not a CSV in UTF-8"),
+    ],
+)
+def test_a_batch_that_is_none_is_refused(client: TestClient, kind: str, body: bytes, reason: str) -> None:
+    answer = client.post("/predict/batch", content=body, headers={"Content-Type": kind})
+    assert answer.status_code == 422
+    assert reason in answer.json()["detail"]
+
+
+def test_the_map_has_every_station_and_a_chance_where_the_day_is_stored(client: TestClient) -> None:
+    found = client.get("/forecast").json()
+    assert (found["date"], found["model"]["version"], len(found["stations"])) == ("2020-01-30", "1", 49)
+    known = {place["station"]: place for place in found["stations"] if place["probability"] is not None}
+    assert set(known) == {"Perth", "Sydney"}
+    assert known["Sydney"]["neighbours_used"] == 1
+    (day,) = client.get("/stations/Sydney/observations", params={"start": "2020-01-30"}).json()
+    given = {name: value for name, value in day["observation"].items() if value is not None}
+    asked = {"station": "Sydney", "date": "2020-01-30", "observation": given}
+    assert known["Sydney"]["probability"] == pytest.approx(client.post("/predict", json=asked).json()["probability"])
+    assert client.get("/forecast", params={"date": "2019-01-01"}).json()["stations"][0]["probability"] is None
 
 
 def test_metrics_count_predictions_by_station_and_class(client: TestClient) -> None:

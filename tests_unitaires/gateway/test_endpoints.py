@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
-from starlette.responses import HTMLResponse, JSONResponse
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse
 
 from gateway.app import create_app
 from gateway.services import Services, _admin, _current
@@ -254,3 +254,18 @@ def test_what_came_in_is_read_from_the_model_api(
     assert client.get(path, params=params, headers=log_in("root")).status_code == 200
     assert behind.calls[-1][1] == upstream
     assert client.get(path, params=params, headers=log_in("ann")).status_code == 403
+
+
+def test_a_batch_and_the_map_are_passed_on_with_their_kind(client: TestClient, behind: Any, log_in: LogIn) -> None:
+    ann = log_in("ann")
+    behind.answers["POST /predict/batch"] = PlainTextResponse("station,date\r\n", media_type="text/csv")
+    kinds = {"Content-Type": "text/csv", "Accept": "text/csv"}
+    answer = client.post("/predict/batch", content=b"station,date\nSydney,2024-01-01\n", headers={**ann, **kinds})
+    assert answer.headers["content-type"].startswith("text/csv")
+    _, _, headers, body = behind.calls[-1]
+    assert (headers["content-type"], headers["accept"]) == ("text/csv", "text/csv")
+    assert body == b"station,date\nSydney,2024-01-01\n"
+    assert headers["authorization"] != ann["Authorization"]
+    assert client.get("/forecast", params={"date": "2024-01-01"}, headers=ann).status_code == 200
+    assert behind.calls[-1][1] == "/forecast"
+    assert client.get("/forecast", params={"date": "soon"}, headers=ann).status_code == 422

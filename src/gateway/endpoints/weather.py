@@ -7,7 +7,7 @@ from fastapi.responses import Response
 
 from gateway.services import CurrentUser, Wired
 from meteo import web
-from meteo.contract import DayBody, Prediction, PredictRequest, StationBody
+from meteo.contract import BatchError, DayBody, Forecast, Prediction, PredictRequest, StationBody
 from meteo.station import station as known_station
 
 router = APIRouter(tags=["weather"])
@@ -33,6 +33,23 @@ async def observations(
 async def predict(request: Request, user: CurrentUser, wired: Wired) -> Response:
     """The chance of more than 1.0 mm of rain from 9am of `date` to 9am of the next day, on the station's clock."""
     return await wired.model_api.ask(request, user, "POST", "predict", content=await request.body())
+
+
+@router.post("/predict/batch", response_model=list[Prediction | BatchError])
+async def predict_batch(request: Request, user: CurrentUser, wired: Wired) -> Response:
+    """One answer a row, in order, of a JSON list or a CSV (station, date, fields; answered as CSV where Accept asks for
+    it); a bad row is answered with its errors, the others are unharmed."""
+    content = await request.body()
+    return await wired.model_api.ask(
+        request, user, "POST", "predict", "batch", content=content, passed=("content-type", "accept")
+    )
+
+
+@router.get("/forecast", response_model=Forecast)
+async def forecast(request: Request, user: CurrentUser, wired: Wired, date: date | None = None) -> Response:
+    """Every station's chance of rain from its stored row of `date`, by default the newest day."""
+    params = {} if date is None else {"date": date.isoformat()}
+    return await wired.model_api.ask(request, user, "GET", "forecast", params=params)
 
 
 @router.get("/model")

@@ -1,0 +1,107 @@
+"""Many rows at once, as JSON or CSV: each is answered in its place, a bad one with what is wrong with it."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from meteo.contract import BatchError, Prediction, PredictRequest, field_errors
+from meteo.errors import InvalidInput
+from meteo.observation import BY_NAME
+
+MOST_ROWS = 20_000
+_ANSWER = ("prediction_id", "probability", "rain_tomorrow", "threshold", "neighbours_used")
+_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def rows_of_json(body: bytes) -> list[Any]:
+    """The rows of a JSON list; InvalidInput when it is none, or too long."""
+    try:
+        rows = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise InvalidInput(f"body: not JSON: {error}", [("body", "not JSON")]) from error
+    if not isinstance(rows, list):
+        raise InvalidInput("body: a list of requests is needed", [("body", "a list of requests is needed")])
+    return _within_limits(rows)
+
+
+def rows_of_csv(body: bytes) -> list[dict[str, Any]]:
+    """The rows of a CSV with the columns station, date and any fields; blank cells are left out."""
+    try:
+        reader = csv.DictReader(io.StringIO(body.decode("utf-8-sig")), strict=True)
+        header = [name.strip() for name in reader.fieldnames or []]
+        reader.fieldnames = header
+        rows = list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InvalidInput(f"body: not a CSV in UTF-8: {error}", [("body", "not a CSV in UTF-8")]) from error
+    known = {"station", "date", "rain_today", *BY_NAME}
+    unknown = sorted(set(header) - known)
+    if unknown or not {"station", "date"} <= set(header):
+        message = f"columns station, date and some of {', '.join(sorted(known - {'station', 'date'}))} are needed"
+        raise InvalidInput(f"body: {message}; unknown: {', '.join(unknown) or 'none'}", [("body", message)])
+    return _within_limits([_request(row) for row in rows])
+
+
+def parsed(row: Any) -> PredictRequest | BatchError:
+    """One row as a request, or what is wrong with it."""
+    try:
+        return PredictRequest.model_validate_json(json.dumps(row))
+    except ValidationError as error:
+        return refused(field_errors(list(error.errors(include_input=False, include_url=False, include_context=False))))
+
+
+def refused(errors: Sequence[tuple[str, str]]) -> BatchError:
+    detail = "; ".join(f"{field}: {message}" for field, message in errors[:5])
+    return BatchError(detail=detail, errors=[{"field": field, "message": message} for field, message in errors])
+
+
+def csv_of(rows: Sequence[Mapping[str, Any]], answers: Sequence[Prediction | BatchError]) -> str:
+    """What was asked, with the answer beside it; `error` says why a row has none."""
+    text = io.StringIO()
+    fields = list(dict.fromkeys(name for row in rows for name in row.get("observation", {})))
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(["station", "date", *fields, *_ANSWER, "model_version", "error"])
+    for row, answer in zip(rows, answers, strict=True):
+        given = [row["station"], row["date"], *(row["observation"].get(name, "") for name in fields)]
+        if isinstance(answer, BatchError):
+            writer.writerow([*map(_plain, given), *[""] * (len(_ANSWER) + 1), answer.detail])
+        else:
+            values = [getattr(answer, name) for name in _ANSWER]
+            writer.writerow([*map(_plain, given), *values, answer.model.version, ""])
+    return text.getvalue()
+
+
+def _request(row: Mapping[str, str | None]) -> dict[str, Any]:
+    cells = {name: (cell or "").strip() for name, cell in row.items() if isinstance(name, str)}
+    observation = {name: _value(name, cell) for name, cell in cells.items()
+                   if cell and name not in ("station", "date")}  # fmt: skip
+    request: dict[str, Any] = {"station": cells["station"], "date": cells["date"], "observation": observation}
+    return {**request, "cells": "more than the header has"} if None in row else request
+
+
+def _value(name: str, cell: str) -> Any:
+    """A number or a truth where the cell is one; else the text, which validation then names."""
+    if name == "rain_today":
+        return _TRUTH.get(cell.lower(), cell)
+    if name in BY_NAME and not BY_NAME[name].compass:
+        try:
+            return BY_NAME[name].read(cell)
+        except ValueError:
+            return cell
+    return cell
+
+
+def _within_limits(rows: list[Any]) -> list[Any]:
+    if not 0 < len(rows) <= MOST_ROWS:
+        message = f"{len(rows)} rows; 1 to {MOST_ROWS:,} are answered at once"
+        raise InvalidInput(f"body: {message}", [("body", message)])
+    return rows
+
+
+def _plain(cell: Any) -> Any:
+    """A text cell that a spreadsheet would not take for a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t") else cell
