@@ -190,7 +190,8 @@ def test_data_quality_counts_field_by_field(client: TestClient, admin: dict[str,
 
 
 ROWS = [BODY, {**BODY, "station": "Sidney"}, {**BODY, "observation": {"humidity_3pm": 101}},
-        {**BODY, "date": "2999-01-01"}, 7, {**BODY, "observation": {"rain_today": True, "wind_dir_3pm": "NW"}}]  # fmt: skip
+        {**BODY, "date": "2999-01-01"}, 7,
+        {**BODY, "observation": {"rain_today": True, "wind_dir_3pm": "NW"}}]  # fmt: skip
 
 
 def test_a_batch_is_answered_row_by_row_and_bad_rows_harm_no_other(client: TestClient, log_url: str) -> None:
