@@ -16,7 +16,7 @@ from meteo.registry import Registry
 pytestmark = pytest.mark.slow
 
 Visit = Callable[[str], Page]
-PIPELINE_MS = 240_000
+PIPELINE_MS = 480_000
 
 
 def forecast(page: Page) -> str:

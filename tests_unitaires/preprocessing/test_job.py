@@ -105,7 +105,7 @@ def test_what_a_model_was_trained_on_is_restored_by_its_version(
 
     to = tmp_path / "restored"
     found = summary(run(tmp_path, "preprocessing", "restore", versions["features.parquet"], "--to", str(to)))
-    assert {name: found[name] for name in names} == versions
+    assert {name: found[name] for name in names} == {name: versions[name] for name in names}
     assert {name: (to / name).read_bytes() for name in names} == original
     assert sorted(path.name for path in to.iterdir()) == sorted(names)
 
