@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from meteo import features
 from meteo.climate import Climate
 from meteo.errors import InvalidInput
-from meteo.observation import BY_NAME, NAMES, Floats, Observations, rain_tomorrow
+from meteo.observation import BY_NAME, FIELDS, NAMES, Floats, Observations, rain_tomorrow
 from meteo.surroundings import Surroundings
 from train.baselines import climatology
 from train.dataset import Dataset, Part
 from train.evaluate import decomposition, intervals, metrics, reliability
 from train.fit import Recipe, fit
+from train.masking import AFTERNOON, MORNING
 from train.models import Progress
 
 Neighbours = Literal["stored", "likewise", "none"]
@@ -30,6 +31,16 @@ GROUPS = {
     "map": "_at_[A-Z]",
 }
 """Groups of features by their names, for ablation."""
+
+SITUATIONS: dict[str, tuple[Sequence[str], Neighbours]] = {
+    "five fields": (("humidity_3pm", "pressure_3pm", "rainfall", "wind_gust_speed", "temp_3pm"), "stored"),
+    "five fields, no neighbours": (("humidity_3pm", "pressure_3pm", "rainfall", "wind_gust_speed", "temp_3pm"), "none"),
+    "9am readings": (tuple(field.name for field in FIELDS if field.block == "9am"), "stored"),
+    "after 9am, neighbours likewise": (tuple(np.array(NAMES)[MORNING].tolist()), "likewise"),
+    "after 3pm, neighbours likewise": (tuple(np.array(NAMES)[AFTERNOON].tolist()), "likewise"),
+    "no neighbours": (NAMES, "none"),
+}
+"""What else the same model is scored on: the fields that the test rows are given, and their neighbours."""
 
 
 def backtest(
@@ -63,13 +74,17 @@ def backtest(
     known = observations[day <= until]
     climate = Climate.fit(known)
     around = Surroundings.of(known)
-    given = _only(observations, fields)
-    reported = {"stored": observations, "likewise": given, "none": Observations.empty()}[neighbours]
-    then = Surroundings.of(reported[reported.day >= np.datetime64(test_start, "D") - 1])
+
+    def test_part(fields: Sequence[str] | None, neighbours: Neighbours) -> Part:
+        given = _only(observations, fields)
+        reported = {"stored": observations, "likewise": given, "none": Observations.empty()}[neighbours]
+        then = Surroundings.of(reported[reported.day >= np.datetime64(test_start, "D") - 1])
+        return _part(given, label, tested, then, climate)
+
     dataset = Dataset(
         _part(observations, label, day < watch, around, climate),
         _part(observations, label, (day >= watch) & (day <= until), around, climate),
-        _part(given, label, tested, then, climate),
+        test_part(fields, neighbours),
         known,
         climate,
         simulated=False,
@@ -92,6 +107,10 @@ def backtest(
         "baselines": {name: _contract(scores) for name, scores in model.card.baselines.items()},
         "params": model.card.params,
         "reliability": reliability(test.label, probability),
+        "situations": {
+            name: _contract(metrics(part.label, model.probability(part.matrix)))
+            for name, part in ((name, test_part(*given)) for name, given in SITUATIONS.items())
+        },
         **{name: _grouped(test, probability, usual, group) for name, group in groups.items()},
     }
 

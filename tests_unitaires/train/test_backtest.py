@@ -8,7 +8,7 @@ import pytest
 from meteo import features, row
 from meteo.errors import InvalidInput
 from meteo.observation import Observations
-from train.backtest import GROUPS, Neighbours, backtest, unknown_columns
+from train.backtest import GROUPS, SITUATIONS, Neighbours, backtest, unknown_columns
 from train.fit import Recipe
 from train.plots import draw
 
@@ -102,3 +102,13 @@ def test_the_plots_are_pictures(weather: Build, recipe: Recipe, tmp_path: Path) 
     draw(backtest(weather(days=730), *PERIOD, None, recipe, lambda _: None), tmp_path)
     for name in ("reliability", "by-station", "by-month"):
         assert (tmp_path / f"{name}.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_the_same_model_is_scored_in_other_situations(weather: Build, recipe: Recipe) -> None:
+    rows = weather(days=730)
+    report = backtest(rows, *PERIOD, None, recipe, lambda _: None)
+    assert set(report["situations"]) == set(SITUATIONS)
+    fields, neighbours = SITUATIONS["five fields"]
+    alone = backtest(rows, *PERIOD, fields, recipe, lambda _: None, neighbours)["model"]
+    assert report["situations"]["five fields"]["brier"] == pytest.approx(alone["brier"])
+    assert report["situations"]["9am readings"]["auc"] < 0.7, "no humidity at 3pm, no knowledge"
