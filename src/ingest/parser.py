@@ -125,7 +125,7 @@ class Reading:
                 cells = _cells([header])
                 columns = self._columns(cells)
                 place, product = (None, HISTORY) if columns.station is not None else self._identity(preamble)
-                numbered = enumerate(csv.reader(lines), len(preamble) + 2)
+                numbered = enumerate((_trimmed(row, columns.width) for row in csv.reader(lines)), len(preamble) + 2)
                 yield columns, place, product, ((n, row) for n, row in numbered if row and row != cells)
         except (OSError, EOFError, zlib.error) as error:
             raise UnreadableFile(f"{self._name} is damaged or cut off: {error}") from error
@@ -307,6 +307,15 @@ def _lines(buffered: "io.BufferedReader[Any]", name: str) -> Iterator[str]:
 
 def _cells(line: Iterable[str]) -> list[str]:
     return next(csv.reader(line), [])
+
+
+def _trimmed(row: list[str], width: int) -> list[str]:
+    """The row without blank cells beyond the header's; nothing of a row that is all blank."""
+    if len(row) == width and row[1].strip():
+        return row
+    if not any(cell.strip() for cell in row):
+        return []
+    return row[:width] if not any(cell.strip() for cell in row[width:]) else row
 
 
 def _plain(header: str) -> str:

@@ -226,6 +226,20 @@ def test_a_row_that_is_cut_off_is_quarantined_with_its_line(small: bytes) -> Non
     assert batch.quarantined[0].row["cell 1"] == "2024-01-02"
 
 
+def test_trailing_blanks_do_no_harm(small: bytes) -> None:
+    """Blank cells at the ends of lines, as spreadsheets leave them, blank lines, and blanks after a value."""
+    lines = small.decode("latin-1").split("\r\n")
+    blank = [*lines[:4], lines[4].replace("25.1", "25.1  ") + ",,", "", lines[5] + ", ", "," * 21, "," * 30, "  ", ""]
+    (batch,) = reading("\r\n".join(blank).encode("latin-1"))
+    assert batch.quarantined == []
+    np.testing.assert_array_equal(batch.observations.values, read(small).values)
+
+
+def test_cells_beyond_the_header_are_no_trailing_blanks(small: bytes) -> None:
+    (batch,) = reading(small + b",7")
+    assert batch.quarantined[0].reason.startswith("date: line 6 has 23 cells where the header has 22")
+
+
 def test_unknown_columns_are_reported(small: bytes) -> None:
     found = reading(small.replace(b'"Time of maximum wind gust"', b'"Soil moisture (%)"'))
     assert len(Observations.concatenate([batch.observations for batch in found])) == 2
