@@ -122,6 +122,9 @@ class Predictor:
             answers.append(BatchError(detail="", errors=[]) if isinstance(request, PredictRequest) else request)
             if isinstance(request, PredictRequest):
                 try:
+                    if request.explain:
+                        message = "reasons are given for one row at a time, by /predict"
+                        raise InvalidInput(f"explain: {message}", [("explain", message)])
                     _check(request, now or datetime.now(UTC))
                     self.chosen(request.model)
                 except InvalidInput as error:

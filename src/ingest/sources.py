@@ -3,6 +3,7 @@
 import asyncio
 import io
 import time
+from collections import Counter
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -83,9 +84,11 @@ class FileSource:
         for path in paths:
             if not path.exists():
                 raise InvalidInput(f"path: {path} does not exist", [("path", "does not exist")])
-        found = [(below.relative_to(path).as_posix(), below) for path in paths if path.is_dir()
+        found: list[tuple[str, Path]] = [(below.relative_to(path).as_posix(), below) for path in paths if path.is_dir()
                  for below in _files_below(path)]  # fmt: skip
-        self._paths = dict([*found, *((path.name, path) for path in paths if not path.is_dir())])
+        found += [(path.name, path) for path in paths if not path.is_dir()]
+        often = Counter(name for name, _ in found)
+        self._paths = {path.as_posix() if often[name] > 1 else name: path for name, path in found}
         self.total = len(self._paths)
 
     def files(self, done: Container[str], known: Callable[[str], Known | None]) -> Iterator[Found]:

@@ -190,15 +190,15 @@ def test_data_quality_counts_field_by_field(client: TestClient, admin: dict[str,
 
 
 ROWS = [BODY, {**BODY, "station": "Sidney"}, {**BODY, "observation": {"humidity_3pm": 101}},
-        {**BODY, "date": "2999-01-01"}, 7,
+        {**BODY, "date": "2999-01-01"}, 7, {**BODY, "explain": True},
         {**BODY, "observation": {"rain_today": True, "wind_dir_3pm": "NW"}}]  # fmt: skip
 
 
 def test_a_batch_is_answered_row_by_row_and_bad_rows_harm_no_other(client: TestClient, log_url: str) -> None:
     answers = client.post("/predict/batch", json=ROWS).json()
-    assert [answer.get("station") for answer in answers] == ["Sydney", None, None, None, None, "Sydney"]
+    assert [answer.get("station") for answer in answers] == ["Sydney", None, None, None, None, None, "Sydney"]
     named = [answer["errors"][0]["field"] for answer in answers if "errors" in answer]
-    assert named == ["station", "observation.humidity_3pm", "date", "body"]
+    assert named == ["station", "observation.humidity_3pm", "date", "body", "explain"]
     alone = client.post("/predict", json=BODY).json()
     assert answers[0]["probability"] == pytest.approx(alone["probability"], abs=1e-6)
     told = client.post("/predict", json=ROWS[-1]).json()

@@ -151,6 +151,18 @@ def test_files_and_folders_are_read_in_order(tmp_path: Path) -> None:
         assert content.read() == b"deep/c.csv"
 
 
+def test_files_of_one_name_in_two_folders_are_two(tmp_path: Path) -> None:
+    paths = [tmp_path / year / "IDCJDW2124.csv" for year in ("2023", "2024")]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_bytes(path.parent.name.encode())
+    for given in (paths, [path.parent for path in paths]):
+        source = FileSource(given)
+        found = [each for each in source.files((), lambda _: None) if isinstance(each, RawFile)]
+        assert [each.name for each in found] == [path.as_posix() for path in paths]
+        assert source.total == 2
+
+
 def test_a_path_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="does not exist"):
         FileSource([tmp_path / "nowhere"])
