@@ -4,6 +4,8 @@ from datetime import date
 import numpy as np
 import pytest
 
+from meteo import features
+from meteo.climate import Climate
 from meteo.errors import Conflict
 from meteo.model import Model
 from train.dataset import Dataset
@@ -72,3 +74,14 @@ def test_stations_of_one_day_count_as_one_draw() -> None:
     value = generator.normal(0.01, 0.05, len(days))
     one = bootstrap_mean(value, days, 1)
     assert bootstrap_mean(np.repeat(value, 49), np.repeat(days, 49), 1) == pytest.approx(one)
+
+
+def test_each_is_scored_with_the_climate_it_learnt_with(good: Model, dataset: Dataset) -> None:
+    dry = Climate(good.climate.usual, np.zeros_like(good.climate.rain))
+    champion = Model(good.estimator, dry, good.card)
+    matrix = features.with_climate(dataset.test.matrix, dataset.test.observations, dry)
+    expected = float(np.mean((good.probability(matrix) - dataset.test.label) ** 2))
+    verdict = judge(good, champion, dataset.test, 0.5, 1)
+    assert verdict.champion is not None
+    assert verdict.champion["brier"] == pytest.approx(expected)
+    assert verdict.champion["brier"] != pytest.approx(verdict.challenger["brier"], abs=1e-9)
