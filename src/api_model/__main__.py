@@ -5,6 +5,7 @@ import uvicorn
 from api_model.app import create_app
 from api_model.neighbours import Neighbours
 from api_model.predictor import Predictor
+from api_model.shelf import Shelf
 from meteo import logs
 from meteo.auth import ServiceTokens
 from meteo.database import connect
@@ -17,14 +18,14 @@ from meteo.store import ObservationStore
 def main() -> None:
     settings = Settings()
     logs.configure("api_model", settings.log_level)
-    name = settings.train.model_name
     store = ObservationStore(connect(settings.observations_url))
+    registry = Registry(settings.mlflow.address, settings.train.model_name)
     app = create_app(
-        Predictor(Registry(settings.mlflow.address, name), Neighbours(store)),
+        Predictor(Shelf(registry, settings.home / "models"), Neighbours(store)),
         PredictionLog(connect(settings.predictions_url)),
         store,
         ServiceTokens(settings.secret(settings.service_secret, "METEO_SERVICE_SECRET")),
-        name=name,
+        registry,
         poll_seconds=settings.api_model.poll_seconds,
     )
     uvicorn.run(

@@ -7,33 +7,41 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Query, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi import Path as PathParameter
+from fastapi.responses import Response
 from prometheus_client import CollectorRegistry
 from sqlalchemy import RowMapping
 
-from api_model.batch import csv_of, parsed, rows_of_csv, rows_of_json
+from api_model import batch
 from api_model.metrics import ModelMetrics
 from api_model.predictor import Predictor
 from meteo import web
 from meteo.auth import Caller, ServiceTokens
 from meteo.contract import (
+    Champion,
     DataQuality,
     DayBody,
     FlagBody,
     Forecast,
     IngestionBody,
+    ModelVersion,
     Prediction,
     PredictRequest,
+    Promotion,
     QuarantinedBody,
     QuarantineState,
     StationBody,
 )
-from meteo.errors import MeteoError, NotAllowed, NotFound
+from meteo.errors import MeteoError, NotAllowed
+from meteo.model import Model
 from meteo.prediction_log import PredictionLog, Record
+from meteo.registry import Promotions, Published, Registry
 from meteo.station import station, stations
 from meteo.store import ObservationStore
 
 RECENT_DAYS = 14
+Version = Annotated[str, PathParameter(pattern="^[0-9]{1,9}$")]
+_METRICS = ("roc_auc", "pr_auc", "brier", "log_loss", "ece", "n", "base_rate")
 Limit = Annotated[int, Query(ge=1, le=500)]
 
 
@@ -42,16 +50,18 @@ def create_app(
     log: PredictionLog,
     store: ObservationStore,
     tokens: ServiceTokens,
+    registry: Registry,
     *,
-    name: str,
     poll_seconds: float,
 ) -> FastAPI:
-    registry = CollectorRegistry()
-    metrics = ModelMetrics(registry)
+    collectors = CollectorRegistry()
+    metrics = ModelMetrics(collectors)
+
+    promotions = Promotions(registry, store.engine)
 
     def reload() -> None:
         try:
-            metrics.serving(name, predictor.reload())
+            metrics.serving(registry.name, predictor.reload())
         except MeteoError:
             metrics.reload_failed()
             raise
@@ -66,13 +76,16 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         log.start()
         store.create()
+        predictor.resume()
+        if predictor.loaded:
+            metrics.serving(registry.name, predictor.model)
         following = asyncio.create_task(follow_champion())
         yield
         following.cancel()
         log.stop()
 
     app = FastAPI(title="Rain tomorrow: model API", lifespan=lifespan, docs_url=None, redoc_url=None)
-    web.install(app, registry, lambda: None if predictor.loaded else predictor.problem)
+    web.install(app, collectors, lambda: None if predictor.loaded else predictor.problem)
 
     def caller(request: Request) -> Caller:
         return tokens.caller(request.headers.get("authorization"))
@@ -86,49 +99,68 @@ def create_app(
 
     CurrentAdmin = Annotated[Caller, Depends(admin)]  # noqa: N806 - a type
 
-    @app.post("/predict", response_model_exclude_unset=True)
-    async def predict(request: Request, current: CurrentCaller) -> Prediction:
+    @app.post("/predict", response_model=None)
+    async def predict(request: Request, current: CurrentCaller) -> Response:
         asked = await web.json_body(request, PredictRequest)
-        if asked.model is not None:
-            await asyncio.to_thread(predictor.chosen, asked.model)
-        if not predictor.neighbours.ready(asked.date):
-            await asyncio.to_thread(predictor.neighbours.on, asked.date)
-        answer = predictor.predict(asked, web.request_id(request))
-        await log.append(_record(asked, answer, current.subject))
+        request_id = web.request_id(request)
+        if predictor.ready(asked):
+            answer = predictor.predict(asked, request_id)
+        else:
+            answer = await asyncio.to_thread(predictor.predict, asked, request_id)
+        await log.append([_record(asked, answer, current.subject)])
         metrics.predicted(answer)
-        return answer
+        return Response(answer.model_dump_json(exclude_unset=True), media_type="application/json")
 
     @app.post("/predict/batch", response_model=None)
     async def predict_batch(request: Request, current: CurrentCaller) -> Response:
+        form = batch.form_of(request.headers.get("content-type", ""), request.headers.get("accept", ""))
         body = await request.body()
-        table = request.headers.get("content-type", "").startswith("text/csv")
-        rows = await asyncio.to_thread(rows_of_csv if table else rows_of_json, body)
-        asked = await asyncio.to_thread(lambda: [parsed(row) for row in rows])
+        rows = await asyncio.to_thread(form.read, body)
+        asked = await asyncio.to_thread(lambda: [batch.parsed(row) for row in rows])
         answers = await asyncio.to_thread(predictor.batch, asked, web.request_id(request))
         given = [(one, answer) for one, answer in zip(asked, answers, strict=True)
                  if isinstance(one, PredictRequest) and isinstance(answer, Prediction)]  # fmt: skip
-        await asyncio.gather(*(log.append(_record(one, answer, current.subject)) for one, answer in given))
+        await log.append(await asyncio.to_thread(
+            lambda: [_record(one, answer, current.subject) for one, answer in given]
+        ))  # fmt: skip
         for _, answer in given:
             metrics.predicted(answer)
-        if table and "text/csv" in request.headers.get("accept", ""):
-            return Response(csv_of(rows, answers), media_type="text/csv; charset=utf-8")
-        return JSONResponse([answer.model_dump(mode="json", exclude_unset=True) for answer in answers])
+        return Response(await asyncio.to_thread(form.write, rows, answers), media_type=form.media_type)
 
     @app.get("/forecast")
     def forecast(_: CurrentCaller, date: Annotated[date | None, Query()] = None) -> Forecast:
-        newest = max(store.latest_days().values(), default=None)
-        if newest is None:
-            raise NotFound("there are no observations yet")
-        return predictor.forecast(date or newest)
+        return predictor.forecast(date)
 
     @app.get("/model")
     async def model(_: CurrentCaller) -> dict[str, Any]:
-        return _card(predictor, name)
+        return _card(predictor, registry.name)
+
+    @app.get("/models")
+    def models(_: CurrentCaller) -> list[ModelVersion]:
+        return [_version(entry) for entry in registry.versions()]
+
+    @app.get("/models/{version}")
+    def model_card(version: Version, _: CurrentCaller) -> dict[str, Any]:
+        found = predictor.chosen(version)
+        return {"name": registry.name, "version": version, **_public(found)}
+
+    @app.post("/models/{version}/promote")
+    def promote(version: Version, _: CurrentAdmin, asked: Promotion) -> Champion:
+        predictor.chosen(version)  # it must load before it may serve
+        previous = promotions.promote(version, asked.expected)
+        reload()
+        return Champion(version=version, previous=previous)
+
+    @app.post("/models/rollback")
+    def rollback(_: CurrentAdmin) -> Champion:
+        old, new = promotions.rollback()
+        reload()
+        return Champion(version=new, previous=old)
 
     @app.post("/reload")
     def reload_now(_: CurrentCaller) -> dict[str, Any]:
         reload()
-        return _card(predictor, name)
+        return _card(predictor, registry.name)
 
     @app.get("/stations")
     def list_stations(_: CurrentCaller) -> list[StationBody]:
@@ -219,5 +251,21 @@ def _record(asked: PredictRequest, answer: Prediction, subject: str) -> Record:
 
 def _card(predictor: Predictor, name: str) -> dict[str, Any]:
     model = predictor.model
-    card = model.card.model_dump(mode="json", exclude={"file", "digests"})
-    return {"name": name, "version": model.version, "problem": predictor.problem, **card}
+    return {"name": name, "version": model.version, "problem": predictor.problem, **_public(model)}
+
+
+def _public(model: Model) -> dict[str, Any]:
+    return model.card.model_dump(mode="json", exclude={"digests"})
+
+
+def _version(entry: Published) -> ModelVersion:
+    return ModelVersion(
+        version=entry.version,
+        aliases=list(entry.aliases),
+        kind=entry.tags.get("kind", ""),
+        created_at=datetime.fromtimestamp(entry.created_at_ms / 1000, UTC),
+        data_version=entry.tags.get("data_version", ""),
+        git_commit=entry.tags.get("git_commit", ""),
+        simulated=entry.tags.get("simulated") == "true",
+        metrics={name: float(entry.tags[name]) for name in _METRICS if name in entry.tags},
+    )

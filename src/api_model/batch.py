@@ -1,9 +1,10 @@
-"""Many rows at once, as JSON or CSV: each is answered in its place, a bad one with what is wrong with it."""
+"""Many rows at once, as JSON, CSV or Arrow: each is answered in its place, a bad one with what is wrong with it."""
 
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,9 +14,31 @@ from meteo.contract import BatchError, Prediction, PredictRequest, field_errors
 from meteo.errors import InvalidInput
 from meteo.observation import BY_NAME
 
-MOST_ROWS = 20_000
+MOST_ROWS = 100_000
+CSV, JSON, ARROW = "text/csv", "application/json", "application/vnd.apache.arrow.stream"
 _ANSWER = ("prediction_id", "probability", "rain_tomorrow", "threshold", "neighbours_used")
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+Rows = Sequence[Any]
+Answers = Sequence[Prediction | BatchError]
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a batch is read and how its answers are written."""
+
+    read: Callable[[bytes], Rows]
+    write: Callable[[Rows, Answers], bytes]
+    media_type: str
+
+
+def form_of(content_type: str, accept: str) -> Form:
+    """A table is answered by JSON unless its own form is accepted; Arrow by Arrow."""
+    if content_type.startswith(ARROW):
+        return Form(rows_of_arrow, arrow_of, ARROW)
+    read = rows_of_csv if content_type.startswith(CSV) else rows_of_json
+    if read is rows_of_csv and CSV in accept:
+        return Form(read, csv_of, "text/csv; charset=utf-8")
+    return Form(read, json_of, JSON)
 
 
 def rows_of_json(body: bytes) -> list[Any]:
@@ -38,12 +61,27 @@ def rows_of_csv(body: bytes) -> list[dict[str, Any]]:
         rows = list(reader)
     except (UnicodeDecodeError, csv.Error) as error:
         raise InvalidInput(f"body: not a CSV in UTF-8: {error}", [("body", "not a CSV in UTF-8")]) from error
-    known = {"station", "date", "rain_today", *BY_NAME}
-    unknown = sorted(set(header) - known)
-    if unknown or not {"station", "date"} <= set(header):
-        message = f"columns station, date and some of {', '.join(sorted(known - {'station', 'date'}))} are needed"
-        raise InvalidInput(f"body: {message}; unknown: {', '.join(unknown) or 'none'}", [("body", message)])
+    _require_columns(header)
     return _within_limits([_request(row) for row in rows])
+
+
+def rows_of_arrow(body: bytes) -> list[Any]:
+    """The rows of an Arrow stream with the columns station, date and any fields; nulls are left out."""
+    import pyarrow as pa
+
+    try:
+        table = pa.ipc.open_stream(body).read_all()
+    except pa.ArrowInvalid as error:
+        raise InvalidInput(f"body: not an Arrow stream: {error}", [("body", "not an Arrow stream")]) from error
+    _require_columns(table.column_names)
+    fields = [name for name in table.column_names if name not in ("station", "date")]
+    columns = [table[name].to_pylist() for name in fields]
+    days = [str(day) for day in table["date"].to_pylist()]
+    rows = []
+    for place, day, *row in zip(table["station"].to_pylist(), days, *columns, strict=True):
+        observation = {name: value for name, value in zip(fields, row, strict=True) if value is not None}
+        rows.append({"station": place, "date": day, "observation": observation})
+    return _within_limits(rows)
 
 
 def parsed(row: Any) -> PredictRequest | BatchError:
@@ -59,7 +97,28 @@ def refused(errors: Sequence[tuple[str, str]]) -> BatchError:
     return BatchError(detail=detail, errors=[{"field": field, "message": message} for field, message in errors])
 
 
-def csv_of(rows: Sequence[Mapping[str, Any]], answers: Sequence[Prediction | BatchError]) -> str:
+def json_of(_: Rows, answers: Answers) -> bytes:
+    """A list with each row's answer or what is wrong with it."""
+    return b"[" + b",".join(answer.model_dump_json(exclude_unset=True).encode() for answer in answers) + b"]"
+
+
+def arrow_of(_: Rows, answers: Answers) -> bytes:
+    """An Arrow stream of the answers; `error` says why a row has none."""
+    import pyarrow as pa
+
+    good = [answer if isinstance(answer, Prediction) else None for answer in answers]
+    columns: dict[str, list[Any]] = {name: [answer and getattr(answer, name) for answer in good] for name in _ANSWER}
+    columns["model_version"] = [answer and answer.model.version for answer in good]
+    columns["error"] = [answer.detail if isinstance(answer, BatchError) else None for answer in answers]
+    table = pa.table(columns)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    found: bytes = sink.getvalue().to_pybytes()
+    return found
+
+
+def csv_of(rows: Rows, answers: Answers) -> bytes:
     """What was asked, with the answer beside it; `error` says why a row has none."""
     text = io.StringIO()
     fields = list(dict.fromkeys(name for row in rows for name in row.get("observation", {})))
@@ -72,7 +131,7 @@ def csv_of(rows: Sequence[Mapping[str, Any]], answers: Sequence[Prediction | Bat
         else:
             values = [getattr(answer, name) for name in _ANSWER]
             writer.writerow([*map(_plain, given), *values, answer.model.version, ""])
-    return text.getvalue()
+    return text.getvalue().encode()
 
 
 def _request(row: Mapping[str, str | None]) -> dict[str, Any]:
@@ -93,6 +152,14 @@ def _value(name: str, cell: str) -> Any:
         except ValueError:
             return cell
     return cell
+
+
+def _require_columns(header: Sequence[str]) -> None:
+    known = {"station", "date", "rain_today", *BY_NAME}
+    unknown = sorted(set(header) - known)
+    if unknown or not {"station", "date"} <= set(header):
+        message = f"columns station, date and some of {', '.join(sorted(known - {'station', 'date'}))} are needed"
+        raise InvalidInput(f"body: {message}; unknown: {', '.join(unknown) or 'none'}", [("body", message)])
 
 
 def _within_limits(rows: list[Any]) -> list[Any]:

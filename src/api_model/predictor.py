@@ -1,15 +1,16 @@
 """Predictions without HTTP: the served model, and how another takes its place."""
 
+import math
 import threading
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from typing import Protocol
 
 import numpy as np
 
 from api_model.batch import refused
 from api_model.neighbours import Neighbours
+from api_model.shelf import Shelf
 from meteo.contract import (
     BatchError,
     Contribution,
@@ -25,33 +26,23 @@ from meteo.contract import (
 )
 from meteo.errors import InvalidInput, MeteoError, Unavailable
 from meteo.logs import logger
-from meteo.model import Model, sigmoid
-from meteo.observation import Observations, rain_period
-from meteo.row import rain_today
+from meteo.model import Model
+from meteo.observation import Floats, rain_period
 from meteo.station import station, stations
+from meteo.surroundings import Surroundings
 
-
-class Source(Protocol):
-    """Where published models come from (`meteo.registry.Registry`)."""
-
-    @property
-    def name(self) -> str: ...
-
-    def version_of(self, alias: str) -> str | None: ...
-
-    def load(self, alias: str) -> Model: ...
-
-    def load_version(self, version: str) -> Model: ...
+_FORECASTS_KEPT = 32
 
 
 class Predictor:
     """Serves one model; a new one is loaded beside it and then swapped in, so each answer is of one version."""
 
-    def __init__(self, source: Source, neighbours: Neighbours) -> None:
-        self._source = source
+    def __init__(self, shelf: Shelf, neighbours: Neighbours) -> None:
+        self._shelf = shelf
         self.neighbours = neighbours
         self._model: Model | None = None
         self._others: dict[str, Model] = {}
+        self._forecasts: dict[date, tuple[Model, Surroundings, Forecast]] = {}
         self._loading = threading.Lock()
         self.problem: str | None = "no model has been loaded yet"
 
@@ -66,46 +57,58 @@ class Predictor:
     def loaded(self) -> bool:
         return self._model is not None
 
+    def resume(self) -> None:
+        """Serve the model that served last on this machine, until the registry is asked."""
+        self._model = self._shelf.last()
+
     def reload(self) -> Model:
         """Load the champion if another version is champion now; on any failure the old one serves on, and `problem`
         says why."""
         with self._loading:
             try:
-                version = self._source.version_of("champion")
-                if self._model is None or version != self._model.version:
-                    self._model = self._source.load("champion")
-                    logger().info("model loaded", version=self._model.version)
+                champion = self._shelf.source.require("champion")
+                serving = self._model
+                if serving is None or (serving.version, serving.digest) != (champion.version, champion.digest):
+                    self._model = self._shelf.load(champion)
+                    self._shelf.served(self._model)
+                    logger().info("model loaded", version=champion.version)
             except MeteoError as error:
                 if self.problem != error.detail:
                     logger().warning("model not loaded", reason=error.detail)
                 self.problem = error.detail
                 raise
             self.problem = None
-            return self._model
+            return self.model
 
     def chosen(self, version: str | None) -> Model:
-        """The champion, or the published version asked for; loading one may take a second."""
+        """The champion, or the published version asked for; loading one may take seconds."""
         if version is None or (self._model is not None and version == self._model.version):
             return self.model
-        with self._loading:
-            if version not in self._others:
-                self._others = {**dict(list(self._others.items())[-3:]), version: self._source.load_version(version)}
-        return self._others[version]
+        found = self._others.get(version)
+        if found is None:
+            with self._loading:
+                found = self._others.get(version) or self._shelf.load(self._shelf.source.get(version))
+                self._others = {**dict(list(self._others.items())[-3:]), version: found}
+        return found
+
+    def ready(self, request: PredictRequest) -> bool:
+        """Whether `predict` answers at once: nothing to be loaded, read or explained."""
+        known = request.model is None or request.model in self._others
+        return known and not request.explain and self.neighbours.ready(request.date)
 
     def predict(self, request: PredictRequest, request_id: str, now: datetime | None = None) -> Prediction:
         """The answer to `request`; UnknownStation or InvalidInput name what is wrong with it."""
         _check(request, now or datetime.now(UTC))
-        row, rained = observations_of(request)
+        row, rained = observations_of([request])
         model = self.chosen(request.model)
         around = self.neighbours.on(request.date)
         matrix = model.matrix(row, around, rained)
-        margin = model.estimator.margin(matrix)
-        answer = self._answer(
-            request, request_id, model, float(margin[0]), row, int(around.used(row.station, row.day)[0])
-        )
+        margin = float(model.estimator.margin(matrix)[0])
+        used = int(around.used(row.station, row.day)[0])
+        answer = self._answer(request, request_id, model, margin, row.values[0], used)
         if request.explain:
             effects, answer.base = model.estimator.contributions(matrix)
-            answer.margin = float(margin[0])
+            answer.margin = margin
             answer.contributions = [
                 Contribution(feature=name, value=None if np.isnan(value) else float(value), effect=float(effect))
                 for name, value, effect in zip(model.card.features, matrix[0], effects[0], strict=True)
@@ -136,22 +139,28 @@ class Predictor:
                 request for request in (requests[index] for index in members) if isinstance(request, PredictRequest)
             ]
             model = self.chosen(version)
-            parts = [observations_of(request) for request in given]
-            rows = Observations.concatenate([row for row, _ in parts])
-            told = np.array([np.nan if rained is None else rained[0] for _, rained in parts])
-            rained = np.where(np.isnan(told), rain_today(rows), told)
+            rows, rained = observations_of(given)
             around = self.neighbours.over(rows.day.min().item(), rows.day.max().item())
             margins = model.estimator.margin(model.matrix(rows, around, rained))
             used = around.used(rows.station, rows.day)
             for place, index in enumerate(members):
                 answers[index] = self._answer(
-                    given[place], request_id, model, float(margins[place]), rows[place : place + 1], int(used[place])
+                    given[place], request_id, model, float(margins[place]), rows.values[place], int(used[place])
                 )
         return answers
 
-    def forecast(self, day: date) -> Forecast:
-        """Every station's chance from its stored row of `day`."""
+    def forecast(self, day: date | None) -> Forecast:
+        """Every station's chance from its stored row of `day`, by default the newest; computed again only when the
+        observations or the model have changed."""
+        day = day or self.neighbours.newest()
         model, around = self.model, self.neighbours.on(day)
+        known = self._forecasts.get(day)
+        if known is None or known[0] is not model or known[1] is not around:
+            known = (model, around, self._forecast(day, model, around))
+            self._forecasts = {**dict(list(self._forecasts.items())[-_FORECASTS_KEPT + 1 :]), day: known}
+        return known[2]
+
+    def _forecast(self, day: date, model: Model, around: Surroundings) -> Forecast:
         stored = self.neighbours.rows(day)
         row_of = {name: row for row, name in enumerate(stored.station.tolist())}
         chance = model.probability(model.matrix(stored, around)) if len(stored) else np.empty(0)
@@ -166,22 +175,22 @@ class Predictor:
                     period=Period(start=start, end=end),
                     probability=None if row is None else float(chance[row]),
                     rain_tomorrow=None if row is None else bool(chance[row] >= model.card.threshold),
-                    missing=[] if row is None else missing_fields(stored[row : row + 1]),
+                    missing=[] if row is None else missing_fields(stored.values[row]),
                     neighbours_used=0 if row is None else int(used[row]),
                 )
             )
         return Forecast(
             date=day,
-            model=ModelName(name=self._source.name, version=model.version),
+            model=ModelName(name=self._shelf.source.name, version=model.version),
             threshold=model.card.threshold,
             simulated=model.card.simulated,
             stations=found,
         )
 
     def _answer(
-        self, request: PredictRequest, request_id: str, model: Model, margin: float, row: Observations, used: int
+        self, request: PredictRequest, request_id: str, model: Model, margin: float, values: Floats, used: int
     ) -> Prediction:
-        probability = float(sigmoid(np.array([margin]))[0])
+        probability = 1 / (1 + math.exp(-margin))
         start, end = rain_period(request.date, station(request.station).zone)
         return Prediction(
             prediction_id=uuid.uuid4().hex,
@@ -191,8 +200,8 @@ class Predictor:
             probability=probability,
             rain_tomorrow=probability >= model.card.threshold,
             threshold=model.card.threshold,
-            model=ModelName(name=self._source.name, version=model.version),
-            missing=missing_fields(row),
+            model=ModelName(name=self._shelf.source.name, version=model.version),
+            missing=missing_fields(values),
             neighbours_used=used,
             request_id=request_id,
             simulated=model.card.simulated,

@@ -3,7 +3,6 @@ period only; what a model knows of a place beyond its coordinates."""
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +55,7 @@ class Climate:
         place, month = places(station), _month(day)
         return np.column_stack([values[:, _COLUMNS] - self.usual[place, month], self.rain[place, month]])
 
-    def save(self, path: Path) -> None:
+    def text(self) -> str:
         """As JSON: station -> 12 months."""
         table = {
             name: {"rain": self.rain[place].tolist(),
@@ -64,14 +63,14 @@ class Climate:
                              for month in self.usual[place].tolist()]}
             for place, name in enumerate(STATIONS)
         }  # fmt: skip
-        path.write_text(json.dumps({"usual": USUAL, "stations": table}, indent=0), encoding="utf-8")
+        return json.dumps({"usual": USUAL, "stations": table}, indent=0)
 
     @classmethod
-    def load(cls, path: Path) -> "Climate":
-        """What `save` wrote; ValueError when it is of other stations or quantities."""
-        given = json.loads(path.read_text(encoding="utf-8"))
+    def parse(cls, text: str | bytes) -> "Climate":
+        """What `text` gave; ValueError when it is of other stations or quantities."""
+        given = json.loads(text)
         if tuple(given["usual"]) != USUAL or tuple(given["stations"]) != STATIONS:
-            raise ValueError(f"{path.name} is of other stations or quantities than this program knows")
+            raise ValueError("the climate is of other stations or quantities than this program knows")
         tables = list(given["stations"].values())
         return cls(np.array([table["usual"] for table in tables], dtype=float),
                    np.array([table["rain"] for table in tables]))  # fmt: skip

@@ -1,6 +1,7 @@
 """HTTP bodies shared by gateway, model API and console; every limit and unit comes from `meteo.observation`."""
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -8,8 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model,
 
 from meteo.errors import InvalidInput
 from meteo.observation import (
+    BY_NAME,
     COMPASS,
     FIELDS,
+    INDEX,
     NAMES,
     RAIN_THRESHOLD_MM,
     Floats,
@@ -151,6 +154,33 @@ class Forecast(BaseModel):
     stations: list[StationForecast]
 
 
+class Promotion(Body):
+    """Why a version is made the champion; refused when `expected` is not the champion any more."""
+
+    reason: str = Field("", max_length=500)
+    expected: str | None = Field(None, pattern=r"^[0-9]{1,9}$", description="The version that the asker saw serving")
+
+
+class Champion(BaseModel):
+    """Which version serves after a promotion or a rollback, and which did before."""
+
+    version: str
+    previous: str | None
+
+
+class ModelVersion(BaseModel):
+    """A published version and how it did on its holdout."""
+
+    version: str
+    aliases: list[str]
+    kind: str
+    created_at: dt.datetime
+    data_version: str
+    git_commit: str
+    simulated: bool
+    metrics: dict[str, float]
+
+
 class StationBody(BaseModel):
     name: str
     state: str
@@ -273,18 +303,24 @@ class Problem(BaseModel):
     errors: list[dict[str, str]] | None = None
 
 
-def observations_of(request: PredictRequest) -> tuple[Observations, Floats | None]:
-    """The request as one row of the schema, and what it says of rain today where it gives no amount, (1,)."""
-    given: Any = request.observation
-    values = np.full((1, len(FIELDS)), np.nan)
-    for column, quantity in enumerate(FIELDS):
-        value = getattr(given, quantity.name)
-        if value is not None:
-            values[0, column] = compass_sector(value) if quantity.compass else value
-    row = Observations(np.array([request.station]), np.array([request.date], "datetime64[D]"), values)
-    if given.rain_today is None:
-        return row, None
-    return row, np.array([float(given.rain_today)])
+def observations_of(requests: Sequence[PredictRequest]) -> tuple[Observations, Floats]:
+    """The requests as rows of the schema, and whether it rained today, (n,): as told, else as the amount says."""
+    values = np.full((len(requests), len(FIELDS)), np.nan)
+    rained = np.full(len(requests), np.nan)
+    for row, request in enumerate(requests):
+        for name, value in request.observation.__dict__.items():
+            if value is None:
+                continue
+            if name == "rain_today":
+                rained[row] = value
+            else:
+                values[row, INDEX[name]] = compass_sector(value) if BY_NAME[name].compass else value
+    station = np.array([request.station for request in requests])
+    day = np.array([request.date for request in requests], "datetime64[D]")
+    amount = values[:, INDEX["rainfall"]]
+    known = ~np.isnan(amount)
+    rained[known] = amount[known] > RAIN_THRESHOLD_MM
+    return Observations(station, day, values), rained
 
 
 def field_errors(errors: list[Any]) -> list[tuple[str, str]]:
@@ -295,9 +331,9 @@ def field_errors(errors: list[Any]) -> list[tuple[str, str]]:
     ]
 
 
-def missing_fields(row: Observations) -> list[str]:
-    """Names of the fields a single row leaves out."""
-    return [name for name, value in zip(NAMES, row.values[0], strict=True) if np.isnan(value)]
+def missing_fields(values: Floats) -> list[str]:
+    """Names of the fields that a row of values (d,) leaves out."""
+    return [name for name, value in zip(NAMES, values.tolist(), strict=True) if value != value]
 
 
 def check_day(day: dt.date, today: dt.date) -> None:

@@ -1,11 +1,17 @@
 """A published model at work: the same object scores the holdout, the batch and the API's single row.
 
-A bundle is a folder with `card.json` (what the model is), the model file that it names and the climate the model
-learnt with, whose SHA-256 it holds.
+A bundle is a folder with `card.json` (what the model is) and the files whose SHA-256 the card holds: `model.onnx`,
+which turns X into log-odds whatever the kind, the climate that the model learnt with, rows with the log-odds they had
+when it was published, and, for kinds that can tell them, what its reasons are computed from. None of them can run code.
 """
 
 import hashlib
-import pickle
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,8 +26,14 @@ from meteo.errors import InvalidInput, MeteoError
 from meteo.observation import Floats, Observations
 from meteo.surroundings import Surroundings
 
-CARD, CLIMATE = "card.json", "climate.json"
+CARD, CLIMATE, GRAPH, GOLDEN = "card.json", "climate.json", "model.onnx", "golden.json"
+BOOSTER, LINEAR = "model.ubj", "linear.json"
+ALWAYS = (GRAPH, CLIMATE, GOLDEN)
 Matrix = NDArray[np.float32]
+
+_SAME = 1e-3
+"""Log-odds of the same row may differ so much between machines, and between a sum of reasons and the graph."""
+_CHECK_SECONDS = 60
 
 
 class UnusableModel(MeteoError):
@@ -37,7 +49,6 @@ class Card(BaseModel):
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
     kind: str
-    file: str
     digests: dict[str, str] = {}
     features: tuple[str, ...]
     threshold: float
@@ -52,111 +63,118 @@ class Card(BaseModel):
     baselines: dict[str, dict[str, float]]
 
 
-class Estimator(Protocol):
-    """What a model kind must do with X (n, d)."""
-
-    def margin(self, matrix: Matrix) -> Floats:
-        """Log-odds of rain, (n,)."""
-        ...
+class Reasons(Protocol):
+    """How a kind explains a margin."""
 
     def contributions(self, matrix: Matrix) -> tuple[Floats, float]:
         """Effects on the log-odds (n, d) and the base; base + a row's effects = its margin."""
         ...
 
 
-class XGBoost:
-    """A booster with a logistic objective, one thread a prediction."""
+class TreeReasons:
+    """Shapley values of a boosted model's trees, by XGBoost, which is imported when they are first asked for."""
 
-    def __init__(self, booster: Any) -> None:
-        self.booster = booster
-        booster.set_param({"nthread": 1})
-
-    @classmethod
-    def load(cls, path: Path) -> "XGBoost":
-        import xgboost
-
-        return cls(xgboost.Booster(model_file=path))
-
-    def margin(self, matrix: Matrix) -> Floats:
-        margin: Floats = self.booster.inplace_predict(matrix, predict_type="margin").astype(float)
-        return margin
+    def __init__(self, booster: bytes) -> None:
+        self._file = booster
+        self._booster: Any = None
 
     def contributions(self, matrix: Matrix) -> tuple[Floats, float]:
         import xgboost
 
+        if self._booster is None:
+            booster = xgboost.Booster(model_file=bytearray(self._file))
+            booster.set_param({"nthread": 1})
+            self._booster = booster
         rows = xgboost.DMatrix(matrix, feature_names=list(features.NAMES), nthread=1)
-        effects = self.booster.predict(rows, pred_contribs=True).astype(float)
+        effects = self._booster.predict(rows, pred_contribs=True).astype(float)
         return effects[:, :-1], float(effects[0, -1])
 
 
-class Logistic:
-    """A pipeline of imputer (with missing-value indicators), scaler and logistic regression."""
+@dataclass(frozen=True)
+class LinearReasons:
+    """The log-odds `base` + sum over features of `weight` (known or `fill` - `mean`) + `gap` where it is missing."""
 
-    def __init__(self, pipeline: Any) -> None:
-        self.pipeline = pipeline
-
-    @classmethod
-    def load(cls, path: Path) -> "Logistic":
-        return cls(_unpickle(path))
-
-    def margin(self, matrix: Matrix) -> Floats:
-        margin: Floats = self.pipeline.decision_function(matrix).astype(float)
-        return margin
+    base: float
+    fill: list[float]
+    mean: list[float]
+    weight: list[float]
+    gap: list[float]
 
     def contributions(self, matrix: Matrix) -> tuple[Floats, float]:
-        regression = self.pipeline[-1]
-        effects = self.pipeline[:-1].transform(matrix).astype(float) * regression.coef_[0]
-        width = matrix.shape[1]
-        of_features = effects[:, :width].copy()
-        of_features[:, self.pipeline[0].indicator_.features_] += effects[:, width:]
-        return of_features, float(regression.intercept_[0])
+        missing = np.isnan(matrix)
+        known = np.where(missing, np.array(self.fill), matrix.astype(float))
+        return (known - np.array(self.mean)) * np.array(self.weight) + missing * np.array(self.gap), self.base
 
 
-class RandomForest:
-    """A pipeline of imputer and forest; its log-odds are those of the averaged trees, kept off 0 and 1."""
-
-    def __init__(self, pipeline: Any) -> None:
-        self.pipeline = pipeline
-        pipeline[-1].set_params(n_jobs=1)
-
-    @classmethod
-    def load(cls, path: Path) -> "RandomForest":
-        return cls(_unpickle(path))
-
-    def margin(self, matrix: Matrix) -> Floats:
-        chance = np.clip(self.pipeline.predict_proba(matrix)[:, 1].astype(float), 0.001, 0.999)
-        margin: Floats = np.log(chance / (1 - chance))
-        return margin
+class NoReasons:
+    """Of a kind whose effects on the log-odds are not to be had."""
 
     def contributions(self, matrix: Matrix) -> tuple[Floats, float]:
         message = "reasons are not available for a random_forest model; ask without explain or use another model"
         raise InvalidInput(f"explain: {message}", [("explain", message)])
 
 
+class Estimator:
+    """X -> log-odds by ONNX Runtime, and their reasons. One thread a prediction unless told otherwise: a service
+    answers many at once, and threads that wait for each other cost it its latency."""
+
+    def __init__(self, graph: bytes, reasons: Reasons, threads: int = 1) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        options.enable_cpu_mem_arena = False
+        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        self._reasons = reasons
+
+    def margin(self, matrix: Matrix) -> Floats:
+        """Log-odds of rain, (n,)."""
+        margin: Floats = self._session.run(("margin",), {"x": matrix})[0][:, 0].astype(float)
+        return margin
+
+    def contributions(self, matrix: Matrix) -> tuple[Floats, float]:
+        """Effects on the log-odds (n, d) and the base; base + a row's effects = its margin."""
+        return self._reasons.contributions(matrix)
+
+
 class Model:
     """An estimator with the climate it learnt with and its card: what the product serves as one version."""
 
-    def __init__(self, estimator: Estimator, climate: Climate, card: Card, version: str = "") -> None:
-        self.estimator = estimator
-        self.climate = climate
+    def __init__(
+        self, files: Mapping[str, bytes], card: Card, version: str = "", digest: str = "", threads: int = 1
+    ) -> None:
+        self.files = files
         self.card = card
         self.version = version
+        self.digest = digest
+        """The SHA-256 of the card file it was loaded with."""
+        self.climate = Climate.parse(files[CLIMATE])
+        self.estimator = Estimator(files[GRAPH], _reasons(files), threads)
 
     @classmethod
-    def load(cls, folder: Path, version: str) -> "Model":
+    def load(cls, folder: Path, version: str, threads: int = 1) -> "Model":
         """The bundle in `folder`; UnusableModel where anything is not as its card says."""
         try:
-            card = Card.model_validate_json((folder / CARD).read_bytes())
-            found = {name: _digest(folder / name) for name in (card.file, CLIMATE)}
-            climate = Climate.load(folder / CLIMATE)
-        except (OSError, ValueError, KeyError) as error:
+            text = (folder / CARD).read_bytes()
+            card = Card.model_validate_json(text)
+            files = {name: (folder / name).read_bytes() for name in dict.fromkeys((*ALWAYS, *card.digests))}
+        except (OSError, ValueError) as error:
             raise UnusableModel(f"model version {version} cannot be read: {error}") from error
-        for name, digest in found.items():
-            if digest != card.digests.get(name):
+        for name, content in files.items():
+            if _digest(content) != card.digests.get(name):
                 raise UnusableModel(f"model version {version}: {name} is not the file that was published")
         if card.features != features.NAMES:
             raise UnusableModel(f"model version {version} was made for other features than this program computes")
-        return cls(_LOADERS[card.kind].load(folder / card.file), climate, card, version)
+        try:
+            return cls(files, card, version, _digest(text), threads)
+        except Exception as error:  # the runtime has no error class of its own
+            raise UnusableModel(f"model version {version} cannot be loaded: {error}") from error
+
+    def save(self, folder: Path) -> None:
+        """Write the bundle into `folder`, the card last."""
+        for name, content in self.files.items():
+            (folder / name).write_bytes(content)
+        (folder / CARD).write_text(self.card.model_dump_json(indent=1), encoding="utf-8")
 
     def matrix(self, observations: Observations, around: Surroundings, rained: Floats | None = None) -> Matrix:
         """X (n, d) of the rows."""
@@ -174,29 +192,69 @@ class Model:
         return sigmoid(self.estimator.margin(matrix))
 
 
+def seal(files: Mapping[str, bytes], climate: Climate, golden: Matrix, card: Card, threads: int = 1) -> Model:
+    """The model that `files` and `climate` make, sealed by the digests in its card; `golden` are rows of X whose
+    log-odds every later load must find again."""
+    margin = Estimator(files[GRAPH], NoReasons()).margin(golden)
+    rows = [[None if np.isnan(value) else value for value in row] for row in golden.tolist()]
+    known = {"rows": rows, "margin": margin.tolist()}
+    sealed = {**files, CLIMATE: climate.text().encode(), GOLDEN: json.dumps(known).encode()}
+    digests = {name: _digest(content) for name, content in sealed.items()}
+    return Model(sealed, card.model_copy(update={"digests": digests}), threads=threads)
+
+
+def try_out(folder: Path, version: str) -> None:
+    """Load the bundle in a process of its own and score its golden rows; UnusableModel when it does not find what was
+    found at its publication, or dies. A damaged model can take its process with it."""
+    command = [sys.executable, "-m", "meteo.model", str(folder), version]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_CHECK_SECONDS, check=False, stdin=subprocess.DEVNULL
+        )
+    except subprocess.TimeoutExpired:
+        raise UnusableModel(f"model version {version} did not answer within {_CHECK_SECONDS} s when tried") from None
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or [f"its process ended with {done.returncode}"]
+        raise UnusableModel(f"model version {version} failed when tried: {last[0]}")
+
+
+def _check(folder: Path, version: str) -> None:
+    model = Model.load(folder, version)
+    golden = json.loads(model.files[GOLDEN])
+    matrix = np.array(golden["rows"], dtype=np.float32).reshape(-1, len(features.NAMES))
+    found = model.estimator.margin(matrix)
+    if not np.allclose(found, golden["margin"], atol=_SAME, rtol=0):
+        raise UnusableModel(f"golden rows give {found[:3]} where {golden['margin'][:3]} is right")
+    if {BOOSTER, LINEAR} & set(model.files):
+        effects, base = model.estimator.contributions(matrix)
+        if not np.allclose(base + effects.sum(axis=1), found, atol=_SAME, rtol=0):
+            raise UnusableModel("its reasons do not add up to its log-odds")
+
+
 def sigmoid(margin: Floats) -> Floats:
     """Log-odds -> probability."""
     probability: Floats = 1 / (1 + np.exp(-margin))
     return probability
 
 
-def seal(folder: Path, climate: Climate, card: Card) -> Card:
-    """Write `climate` and `card` beside the model file that `folder` holds; the card as written, with the digests."""
-    climate.save(folder / CLIMATE)
-    sealed = card.model_copy(update={"digests": {name: _digest(folder / name) for name in (card.file, CLIMATE)}})
-    (folder / CARD).write_text(sealed.model_dump_json(indent=1), encoding="utf-8")
-    return sealed
+def _reasons(files: Mapping[str, bytes]) -> Reasons:
+    if BOOSTER in files:
+        return TreeReasons(files[BOOSTER])
+    return LinearReasons(**json.loads(files[LINEAR])) if LINEAR in files else NoReasons()
 
 
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def linear_file(reasons: LinearReasons) -> bytes:
+    """What `linear.json` holds."""
+    return json.dumps(asdict(reasons)).encode()
 
 
-def _unpickle(path: Path) -> Any:
-    """Only called on a file whose SHA-256 is that of its card, from our own registry."""
-    return pickle.loads(path.read_bytes())  # noqa: S301
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
-_LOADERS: dict[str, type[XGBoost] | type[Logistic] | type[RandomForest]] = {
-    "xgboost": XGBoost, "logistic": Logistic, "random_forest": RandomForest,
-}  # fmt: skip
+if __name__ == "__main__":
+    os.nice(10)
+    try:
+        _check(Path(sys.argv[1]), sys.argv[2])
+    except MeteoError as error:
+        sys.exit(error.detail)

@@ -4,7 +4,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -28,6 +28,8 @@ from meteo.errors import Unavailable
 from meteo.migrate import Schema
 
 METADATA = MetaData()
+_AT_ONCE = 2000
+"""A large batch is written in parts, so that single predictions need not wait for all of it."""
 
 PREDICTIONS = Table(
     "predictions",
@@ -74,7 +76,7 @@ class PredictionLog:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._waiting: queue.SimpleQueue[tuple[Record, asyncio.Future[None]] | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[tuple[Sequence[Record], asyncio.Future[None]] | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write, name="prediction-log", daemon=True)
 
     def create(self) -> None:
@@ -91,11 +93,12 @@ class PredictionLog:
         self._waiting.put(None)
         self._writer.join()
 
-    async def append(self, record: Record) -> None:
-        """Return once `record` is committed; Unavailable when it could not be."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.put((record, done))
-        await done
+    async def append(self, records: Sequence[Record]) -> None:
+        """Return once all are committed; Unavailable when they could not be."""
+        for start in range(0, len(records), _AT_ONCE):
+            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.put((records[start : start + _AT_ONCE], done))
+            await done
 
     def _write(self) -> None:
         running = True
@@ -108,11 +111,11 @@ class PredictionLog:
             if group:
                 self._commit(group)
 
-    def _commit(self, group: Sequence[tuple[Record, "asyncio.Future[None]"]]) -> None:
+    def _commit(self, group: Sequence[tuple[Sequence[Record], "asyncio.Future[None]"]]) -> None:
         failure: Exception | None = None
         try:
             with writing(self._engine) as connection:
-                connection.execute(insert(PREDICTIONS), [asdict(record) for record, _ in group])
+                connection.execute(insert(PREDICTIONS), [vars(record) for records, _ in group for record in records])
         except Exception as error:
             failure = Unavailable("the prediction could not be recorded, so it is not given")
             failure.__cause__ = error

@@ -47,7 +47,7 @@ def write_features(observations: Observations, boundaries: tuple[str, str], snap
         "rain_tomorrow": pa.array(label, from_pandas=True),
         **{name: pa.array(matrix[:, index], from_pandas=True) for index, name in enumerate(features.NAMES)},
     }
-    climate.save(path.with_name(CLIMATE))
+    path.with_name(CLIMATE).write_text(climate.text(), encoding="utf-8")
     write_table(pa.table(columns).replace_schema_metadata({SNAPSHOT_KEY: snapshot}), path)
 
 

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import httpx
@@ -19,9 +20,9 @@ from meteo import job
 from meteo.auth import Caller, ServiceTokens
 from meteo.contract import TrainingRequest, field_errors
 from meteo.database import connect
-from meteo.errors import InvalidInput, NotFound, Unavailable
-from meteo.model import UnusableModel
-from meteo.registry import Registry
+from meteo.errors import InvalidInput, Unavailable
+from meteo.model import UnusableModel, try_out
+from meteo.registry import Promotions, Registry
 from meteo.settings import Settings, config_file
 from meteo.store import ObservationStore
 from train.backtest import Neighbours, backtest
@@ -132,22 +133,26 @@ def _backtest(
 
 def _promote(settings: Settings) -> dict[str, Any]:
     registry = _registry(settings)
-    challenger = registry.load("challenger")
-    note = ""
-    try:
-        champion = registry.load("champion")
-    except NotFound:
+    proposed, serving = registry.require("challenger"), registry.find("champion")
+    if serving is not None and serving.version == proposed.version:
+        return {"promoted": False, "champion": serving.version, "reasons": ["the challenger already is the champion"]}
+    with TemporaryDirectory() as folder:
+        challenger = registry.load(proposed, _subfolder(folder, "challenger"))
+        try_out(Path(folder) / "challenger", proposed.version)
         champion, note = None, "there was no champion"
-    except UnusableModel as error:
-        champion, note = None, error.detail
-    if champion is not None and champion.version == challenger.version:
-        return {"promoted": False, "champion": champion.version, "reasons": ["the challenger already is the champion"]}
+        if serving is not None:
+            try:
+                champion, note = registry.load(serving, _subfolder(folder, "champion")), ""
+            except UnusableModel as error:
+                note = error.detail
     test = Dataset.read(settings.workspace).test
     verdict = judge(challenger, champion, test, settings.train.ece_limit, settings.train.seed)
     if verdict.promote:
-        registry.promote(challenger.version)
+        Promotions(registry, connect(settings.observations_url)).promote(
+            proposed.version, expected=serving.version if serving else None
+        )
     return {
-        "promoted": verdict.promote, "challenger": challenger.version, "reasons": verdict.reasons, "note": note,
+        "promoted": verdict.promote, "challenger": proposed.version, "reasons": verdict.reasons, "note": note,
         "champion": registry.version_of("champion"),
         "brier": {"challenger": verdict.challenger["brier"], "champion": (verdict.champion or {}).get("brier")},
         "brier_difference": verdict.brier_difference,
@@ -176,6 +181,12 @@ def _reload(settings: Settings) -> dict[str, Any]:
 
 def _recipe(settings: Settings, kind: str, params: Params) -> Recipe:
     return Recipe(kind, params, settings.train.seed, settings.train.masked_share, settings.train.minimum_rows)
+
+
+def _subfolder(parent: str, name: str) -> Path:
+    folder = Path(parent) / name
+    folder.mkdir()
+    return folder
 
 
 def _registry(settings: Settings) -> Registry:

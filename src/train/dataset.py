@@ -57,7 +57,7 @@ class Dataset:
         try:
             observations, simulated = read_snapshot(folder / "snapshot.parquet")
             table = pq.read_table(folder / "features.parquet")
-            climate = Climate.load(folder / CLIMATE)
+            climate = Climate.parse((folder / CLIMATE).read_bytes())
         except FileNotFoundError as error:
             raise NotEnoughData(f"{folder} holds no training data: run `python -m preprocessing` first") from error
         matrix = np.column_stack([table[name].to_numpy() for name in features.NAMES]).astype(np.float32)

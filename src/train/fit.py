@@ -9,12 +9,15 @@ from numpy.typing import NDArray
 
 from meteo import features
 from meteo.errors import NotEnoughData
-from meteo.model import Card, Model, sigmoid
+from meteo.model import Card, Model, seal
 from train.baselines import baselines
 from train.dataset import Dataset, Part
 from train.evaluate import best_threshold, metrics
 from train.masking import masked
 from train.models import KINDS, Params, Progress
+
+GOLDEN_ROWS = 16
+"""So many full and so many sparse rows go with a model, with what it makes of them."""
 
 
 @dataclass(frozen=True)
@@ -47,17 +50,16 @@ def fit(
     sparse = masked(dataset.past, known, dataset.climate, recipe.masked_share, generator)
     sparse.matrix[:, list(without)] = known.matrix[:, list(without)] = np.nan
     earlier = sparse.observations.day < dataset.validation.observations.day.min()
-    rehearsal, found = kind.rehearse(
+    chances, found = kind.rehearse(
         known[: len(dataset.train)] + sparse[earlier], dataset.validation, params, recipe.seed, progress
     )
-    threshold = best_threshold(dataset.validation.label, sigmoid(rehearsal.margin(dataset.validation.matrix)))
+    threshold = best_threshold(dataset.validation.label, chances)
     params = {**params, **found}
-    estimator = kind.fit(known + sparse, params, recipe.seed, progress)
+    files = kind.fit(known + sparse, params, recipe.seed, progress)
     progress("scoring")
     test = dataset.test
     card = Card(
         kind=recipe.kind,
-        file=kind.file,
         features=features.NAMES,
         threshold=threshold,
         trained_at=datetime.now(UTC),
@@ -72,10 +74,13 @@ def fit(
             "test_start": _first(test),
             "test_end": test.observations.day.max().item(),
         },
-        metrics=metrics(test.label, sigmoid(estimator.margin(test.matrix))),
+        metrics={},
         baselines=baselines(known, test, recipe.seed),
     )
-    return Model(estimator, dataset.climate, card)
+    golden = np.concatenate([test.matrix[:GOLDEN_ROWS], sparse.matrix[:GOLDEN_ROWS]])
+    model = seal(files, dataset.climate, golden, card, threads=0)
+    model.card.metrics.update(metrics(test.label, model.probability(test.matrix)))
+    return model
 
 
 def check(dataset: Dataset, minimum_rows: int) -> None:

@@ -1,4 +1,4 @@
-"""The model kinds: each takes a part to learn from and gives an estimator of the kernel."""
+"""The model kinds: each takes a part to learn from and gives the files that a bundle of the kernel holds."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import xgboost
-from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -14,11 +13,14 @@ from sklearn.preprocessing import StandardScaler
 
 from meteo import features
 from meteo.errors import InvalidInput
-from meteo.model import Estimator, Logistic, RandomForest, XGBoost
+from meteo.model import BOOSTER, GRAPH, LINEAR, LinearReasons, linear_file, sigmoid
+from meteo.observation import Floats
+from train import export
 from train.dataset import Part
 
 Params = Mapping[str, float | int | str]
 Progress = Callable[[str], None]
+Files = Mapping[str, bytes]
 
 HASTE = 4
 """The rehearsal learns so many times faster than the model, in so many times fewer rounds."""
@@ -30,15 +32,15 @@ _PATIENCE = 30
 
 @dataclass(frozen=True)
 class Kind:
-    """A model kind: its file in a bundle, the parameters it takes with their defaults, and how it is fitted.
+    """A model kind: the parameters it takes with their defaults, and how it is fitted.
 
-    `rehearse` learns from one part, is judged on a later one, and gives the parameters it found.
+    `fit` gives the files of a bundle that hold what was learnt. `rehearse` learns from one part and gives the chances
+    (n,) it sees for a later one, with the parameters it found on the way.
     """
 
-    file: str
     defaults: Params
-    fit: Callable[[Part, dict[str, Any], int, Progress], Estimator]
-    rehearse: Callable[[Part, Part, dict[str, Any], int, Progress], tuple[Estimator, Params]]
+    fit: Callable[[Part, dict[str, Any], int, Progress], Files]
+    rehearse: Callable[[Part, Part, dict[str, Any], int, Progress], tuple[Floats, Params]]
 
     def parameters(self, given: Params) -> dict[str, float | int | str]:
         """Defaults overridden by `given`; InvalidInput names what this kind does not take."""
@@ -49,24 +51,31 @@ class Kind:
         return {**self.defaults, **given}
 
 
-def _fit_xgboost(part: Part, params: dict[str, Any], seed: int, progress: Progress) -> Estimator:
+def _fit_xgboost(part: Part, params: dict[str, Any], seed: int, progress: Progress) -> Files:
     rounds = int(params["rounds"])
-    return XGBoost(_boost(part, params, rounds, seed, [_Rounds(progress, rounds)]))
+    booster = _boost(part, params, rounds, seed, [_Rounds(progress, rounds)])
+    return {GRAPH: export.boosted(booster), BOOSTER: bytes(booster.save_raw("ubj"))}
 
 
 def _rehearse_xgboost(
     train: Part, validation: Part, params: dict[str, Any], seed: int, progress: Progress
-) -> tuple[Estimator, Params]:
+) -> tuple[Floats, Params]:
     """With `rounds` 0 as many as served the validation part best."""
     hasty = {**params, "eta": params["eta"] * HASTE}
     if params["rounds"]:
         rounds = max(1, int(params["rounds"]) // HASTE)
-        return XGBoost(_boost(train, hasty, rounds, seed, [_Rounds(progress, rounds)])), {}
+        booster = _boost(train, hasty, rounds, seed, [_Rounds(progress, rounds)])
+        return _chances(booster, validation), {}
     watched = xgboost.DMatrix(validation.matrix, validation.label, feature_names=list(features.NAMES))
     booster = _boost(train, hasty, _MOST_ROUNDS, seed, [_Rounds(progress, _MOST_ROUNDS)],
                      evals=[(watched, "validation")], early_stopping_rounds=_PATIENCE)  # fmt: skip
     best = booster.best_iteration + 1
-    return XGBoost(booster[:best]), {"rounds": int(best * HASTE * _MORE)}
+    return _chances(booster[:best], validation), {"rounds": int(best * HASTE * _MORE)}
+
+
+def _chances(booster: xgboost.Booster, part: Part) -> Floats:
+    chances: Floats = booster.inplace_predict(part.matrix).astype(float)
+    return chances
 
 
 def _boost(
@@ -82,24 +91,57 @@ def _boost(
     )  # fmt: skip
 
 
-def _fit_logistic(part: Part, params: dict[str, Any], seed: int, progress: Progress) -> Estimator:
-    progress("logistic regression")
-    regression = LogisticRegression(max_iter=500, random_state=seed, **params)
-    pipeline = make_pipeline(SimpleImputer(add_indicator=True, keep_empty_features=True), StandardScaler(), regression)
-    return Logistic(pipeline.fit(part.matrix, part.label))
-
-
-def _fit_forest(part: Part, params: dict[str, Any], seed: int, progress: Progress) -> Estimator:
+def _fit_forest(part: Part, params: dict[str, Any], seed: int, progress: Progress) -> Files:
     progress("random forest")
-    forest = RandomForestClassifier(n_jobs=-1, random_state=seed, **params)
-    return RandomForest(make_pipeline(SimpleImputer(keep_empty_features=True), forest).fit(part.matrix, part.label))
+    return {GRAPH: export.forest(_grow(part, params, seed))}
 
 
-def _plainly(
-    fit: Callable[[Part, dict[str, Any], int, Progress], Estimator],
-) -> Callable[[Part, Part, dict[str, Any], int, Progress], tuple[Estimator, Params]]:
-    """A rehearsal that leaves nothing open."""
-    return lambda train, _, params, seed, progress: (fit(train, params, seed, progress), {})
+def _rehearse_forest(
+    train: Part, validation: Part, params: dict[str, Any], seed: int, progress: Progress
+) -> tuple[Floats, Params]:
+    progress("random forest")
+    return _chances(_grow(train, params, seed), validation), {}
+
+
+def _grow(part: Part, params: dict[str, Any], seed: int) -> xgboost.Booster:
+    """Trees grown side by side on samples of the rows; the mean of a leaf's labels is its chance."""
+    data = xgboost.QuantileDMatrix(part.matrix, part.label, max_bin=64)
+    grown = {
+        "objective": "reg:squarederror", "base_score": 0.0, "eta": 1.0, "lambda": 0.0, "subsample": 0.63,
+        "num_parallel_tree": int(params["n_estimators"]), "max_depth": int(params["max_depth"]),
+        "min_child_weight": params["min_samples_leaf"], "colsample_bynode": params["max_features"], "seed": seed,
+    }  # fmt: skip
+    return xgboost.train(grown, data, 1)
+
+
+def _fit_logistic(part: Part, params: dict[str, Any], seed: int, progress: Progress) -> Files:
+    progress("logistic regression")
+    reasons = _regress(part, params, seed)
+    return {GRAPH: export.linear(reasons), LINEAR: linear_file(reasons)}
+
+
+def _rehearse_logistic(
+    train: Part, validation: Part, params: dict[str, Any], seed: int, progress: Progress
+) -> tuple[Floats, Params]:
+    progress("logistic regression")
+    effects, base = _regress(train, params, seed).contributions(validation.matrix)
+    return sigmoid(base + effects.sum(axis=1)), {}
+
+
+def _regress(part: Part, params: dict[str, Any], seed: int) -> LinearReasons:
+    """A logistic regression on scaled values, the missing replaced by the mean, and on which are missing; written as
+    effects of the unscaled values."""
+    imputer, scaler = SimpleImputer(add_indicator=True, keep_empty_features=True), StandardScaler()
+    regression = LogisticRegression(max_iter=500, random_state=seed, **params)
+    make_pipeline(imputer, scaler, regression).fit(part.matrix, part.label)
+    width = part.matrix.shape[1]
+    weight = regression.coef_[0] / scaler.scale_
+    gap = np.zeros(width)
+    gap[imputer.indicator_.features_] = weight[width:]
+    base = float(regression.intercept_[0] - weight[width:] @ scaler.mean_[width:])
+    return LinearReasons(
+        base, imputer.statistics_.tolist(), scaler.mean_[:width].tolist(), weight[:width].tolist(), gap.tolist()
+    )
 
 
 class _Rounds(xgboost.callback.TrainingCallback):
@@ -121,14 +163,13 @@ class _Rounds(xgboost.callback.TrainingCallback):
 
 KINDS = {
     "xgboost": Kind(
-        "model.ubj",
         {"rounds": 0, "max_depth": 9, "eta": 0.03, "subsample": 0.5, "colsample_bytree": 0.2, "min_child_weight": 60,
          "lambda": 5, "max_bin": 64},
         _fit_xgboost, _rehearse_xgboost,
     ),
-    "logistic": Kind("model.pkl", {"C": 0.1}, _fit_logistic, _plainly(_fit_logistic)),
+    "logistic": Kind({"C": 0.1}, _fit_logistic, _rehearse_logistic),
     "random_forest": Kind(
-        "model.pkl", {"n_estimators": 200, "min_samples_leaf": 10, "max_features": 0.3},
-        _fit_forest, _plainly(_fit_forest),
+        {"n_estimators": 200, "max_depth": 12, "min_samples_leaf": 10, "max_features": 0.3},
+        _fit_forest, _rehearse_forest,
     ),
 }  # fmt: skip

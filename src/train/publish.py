@@ -1,5 +1,6 @@
 """A fitted model -> an MLflow run and a registered version, loadable by this product and by MLflow alike."""
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -7,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-import mlflow.sklearn
-import mlflow.xgboost
-import pandas as pd
+import mlflow.onnx
+import onnx
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 
-from meteo.model import Model, XGBoost, seal, sigmoid
-from meteo.registry import BUNDLE, Registry
+from meteo.model import CARD, GRAPH, Model
+from meteo.registry import BUNDLE, CARD_TAG, Registry
 from train.dataset import Part
 from train.evaluate import reliability
 
@@ -24,7 +26,7 @@ def publish(model: Model, test: Part, registry: Registry, experiment: str, lock:
     The registration comes last: a run that was cut short leaves no version behind. `lock` is the dvc.lock that brings
     back the data this model was trained on.
     """
-    client = registry.client
+    client = MlflowClient(registry.uri, registry.uri)
     card = model.card
     found = client.get_experiment_by_name(experiment)
     experiment_id = found.experiment_id if found else client.create_experiment(experiment)
@@ -41,33 +43,40 @@ def publish(model: Model, test: Part, registry: Registry, experiment: str, lock:
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder) / BUNDLE
         _save(model, test, bundle)
-        model.card = seal(bundle, model.climate, card)
+        digest = hashlib.sha256((bundle / CARD).read_bytes()).hexdigest()
         client.log_artifacts(run_id, str(bundle), BUNDLE)
         shutil.copyfile(lock, Path(folder) / "dvc.lock")
         client.log_artifact(run_id, str(Path(folder) / "dvc.lock"), "data")
-        bins = reliability(test.label, sigmoid(model.estimator.margin(test.matrix)))
+        bins = reliability(test.label, model.probability(test.matrix))
         client.log_text(run_id, json.dumps(bins), "evaluation/reliability.json")
         _plot(bins, Path(folder) / "reliability.png")
         client.log_artifact(run_id, str(Path(folder) / "reliability.png"), "evaluation")
     client.set_terminated(run_id)
     metrics = {name: f"{value:.6f}" for name, value in card.metrics.items()}
-    return run_id, registry.register(run_id, {**tags, **metrics})
+    return run_id, _register(client, registry.name, run_id, {**tags, **metrics, CARD_TAG: digest})
+
+
+def _register(client: MlflowClient, name: str, run_id: str, tags: dict[str, str]) -> str:
+    """Make the bundle logged by a run a new version and the challenger; its version number."""
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    source = f"{client.get_run(run_id).info.artifact_uri}/{BUNDLE}"
+    version = str(client.create_model_version(name, source, run_id, tags=tags).version)
+    client.set_registered_model_alias(name, "challenger", version)
+    return version
 
 
 def _save(model: Model, test: Part, folder: Path) -> None:
-    example = pd.DataFrame(test.matrix[:5], columns=list(model.card.features))
-    signature = infer_signature(example, model.probability(test.matrix[:5]))
-    requirements: list[str] = []
-    if isinstance(model.estimator, XGBoost):
-        mlflow.xgboost.save_model(
-            model.estimator.booster, str(folder), signature=signature, model_format="ubj",
-            pip_requirements=[*requirements, "xgboost-cpu==3.2.*"],
-        )  # fmt: skip
-    else:
-        mlflow.sklearn.save_model(
-            model.estimator.pipeline, str(folder), signature=signature,  # type: ignore[attr-defined]
-            serialization_format="pickle", pip_requirements=[*requirements, "scikit-learn==1.9.*"],
-        )  # fmt: skip
+    """The bundle, with what MLflow needs to load it as a model of its ONNX flavour."""
+    signature = infer_signature(test.matrix[:5], model.estimator.margin(test.matrix[:5])[:, None].astype("float32"))
+    mlflow.onnx.save_model(
+        onnx.load_model_from_string(model.files[GRAPH]), str(folder), signature=signature,
+        pip_requirements=["onnxruntime==1.31.*"],
+    )  # fmt: skip
+    model.save(folder)
 
 
 def _plot(bins: list[dict[str, float]], path: Path) -> None:
