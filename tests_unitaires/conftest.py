@@ -1,5 +1,6 @@
 """What tests of several packages share."""
 
+import hashlib
 import itertools
 import os
 import pwd
@@ -10,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
@@ -24,10 +26,13 @@ from sqlalchemy import text
 from meteo import features
 from meteo.climate import Climate
 from meteo.database import connect
-from meteo.model import Card, seal
+from meteo.errors import Unavailable
+from meteo.model import BOOSTER, CARD, GRAPH, Card, UnusableModel, seal
 from meteo.observation import FIELDS, INDEX, Observations, compass_sector, rain_tomorrow
+from meteo.registry import CARD_TAG, Published, Registry
 from meteo.store import ObservationStore
 from meteo.surroundings import Surroundings
+from train import export
 
 Row = tuple[str, str, dict[str, float | str]]
 
@@ -152,7 +157,6 @@ def weather() -> Callable[..., Observations]:
 def card() -> Card:
     return Card(
         kind="xgboost",
-        file="model.ubj",
         features=features.NAMES,
         threshold=0.3,
         trained_at=datetime(2024, 1, 1, tzinfo=UTC),
@@ -177,11 +181,62 @@ def bundle(tmp_path: Path, weather: Callable[..., Observations], card: Card) -> 
     matrix = features.features(rows, Surroundings.of(rows), climate)
     data = xgboost.DMatrix(matrix[known], label[known], feature_names=list(features.NAMES))
     booster = xgboost.train({"objective": "binary:logistic", "max_depth": 3, "nthread": 1}, data, 20)
+    files = {GRAPH: export.boosted(booster), BOOSTER: bytes(booster.save_raw("ubj"))}
     folder = tmp_path / "bundle"
     folder.mkdir()
-    booster.save_model(folder / "model.ubj")
-    seal(folder, climate, card)
+    seal(files, climate, matrix[:8], card).save(folder)
     return folder
+
+
+@dataclass(frozen=True)
+class Folders(Registry):
+    """A registry whose versions are folders here; the rest is the real one's code."""
+
+    uri: str = "http://registry"
+    name: str = "rain-tomorrow"
+    folders: dict[str, Path] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    """Anything in here, and the registry does not answer."""
+
+    def _call(self, method: str, path: str, **given: Any) -> dict[str, Any] | None:
+        if self.faults:
+            raise Unavailable("the model registry does not answer")
+        asked = {**given.get("params", {}), **given.get("json", {})}
+        if path == "registered-models/get":
+            named = [{"alias": alias, "version": version} for alias, version in self.aliases.items()]
+            return {"registered_model": {"aliases": named}}
+        if path == "model-versions/search":
+            return {"model_versions": [self._entry(version) for version in self.folders]}
+        if method == "POST":
+            self.aliases[asked["alias"]] = asked["version"]
+            return {}
+        version = asked.get("version") or self.aliases.get(asked["alias"])
+        return {"model_version": self._entry(version)} if version in self.folders else None
+
+    def _entry(self, version: str) -> dict[str, Any]:
+        card = self.folders[version] / CARD
+        digest = self.digests.get(version) or hashlib.sha256(card.read_bytes()).hexdigest()
+        tags = {CARD_TAG: digest, "kind": "xgboost", "simulated": "true", "brier": "0.1"}
+        return {
+            "version": version, "source": "mlflow-artifacts:/1", "creation_timestamp": 0,
+            "tags": [{"key": key, "value": value} for key, value in tags.items()],
+        }  # fmt: skip
+
+    def _artifact(self, published: Published, name: str) -> bytes:
+        path = self.folders[published.version] / name
+        if not path.exists():
+            raise UnusableModel(f"{name} cannot be had: 404 from MLflow")
+        return path.read_bytes()
+
+
+@pytest.fixture
+def folders(bundle: Path) -> Folders:
+    """A registry of two versions with the same content, of which 1 is the champion."""
+    second = bundle.with_name("second")
+    shutil.copytree(bundle, second)
+    return Folders(folders={"1": bundle, "2": second}, aliases={"champion": "1"})
 
 
 @pytest.fixture

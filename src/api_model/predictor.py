@@ -2,14 +2,13 @@
 
 import math
 import threading
-import uuid
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
 import numpy as np
 
 from api_model.batch import refused
-from api_model.neighbours import Neighbours
+from api_model.neighbours import Neighbours, period
 from api_model.shelf import Shelf
 from meteo.contract import (
     BatchError,
@@ -27,7 +26,8 @@ from meteo.contract import (
 from meteo.errors import InvalidInput, MeteoError, Unavailable
 from meteo.logs import logger
 from meteo.model import Model
-from meteo.observation import Floats, rain_period
+from meteo.observation import Floats
+from meteo.prediction_log import new_id
 from meteo.station import station, stations
 from meteo.surroundings import Surroundings
 
@@ -101,11 +101,10 @@ class Predictor:
         _check(request, now or datetime.now(UTC))
         row, rained = observations_of([request])
         model = self.chosen(request.model)
-        around = self.neighbours.on(request.date)
-        matrix = model.matrix(row, around, rained)
+        seen = self.neighbours.seen(request.station, request.date)
+        matrix = model.matrix(row, seen, rained)
         margin = float(model.estimator.margin(matrix)[0])
-        used = int(around.used(row.station, row.day)[0])
-        answer = self._answer(request, request_id, model, margin, row.values[0], used)
+        answer = self._answer(request, request_id, model, margin, row.values[0], seen.used, seen.period)
         if request.explain:
             effects, answer.base = model.estimator.contributions(matrix)
             answer.margin = margin
@@ -140,13 +139,14 @@ class Predictor:
             ]
             model = self.chosen(version)
             rows, rained = observations_of(given)
-            around = self.neighbours.over(rows.day.min().item(), rows.day.max().item())
-            margins = model.estimator.margin(model.matrix(rows, around, rained))
-            used = around.used(rows.station, rows.day)
-            for place, index in enumerate(members):
-                answers[index] = self._answer(
-                    given[place], request_id, model, float(margins[place]), rows.values[place], int(used[place])
-                )
+            for close, around in self.neighbours.along(rows.day):
+                some = rows[close]
+                margins = model.estimator.margin(model.matrix(some, around, rained[close])).tolist()
+                used = around.used(some.station, some.day).tolist()
+                for place, margin, count, values in zip(close.tolist(), margins, used, some.values, strict=True):
+                    one = given[place]
+                    covers = period(one.station, one.date)
+                    answers[members[place]] = self._answer(one, request_id, model, margin, values, count, covers)
         return answers
 
     def forecast(self, day: date | None) -> Forecast:
@@ -167,12 +167,11 @@ class Predictor:
         used = around.used(stored.station, stored.day)
         found = []
         for place in stations().values():
-            start, end = rain_period(day, place.zone)
             row = row_of.get(place.name)
             found.append(
                 StationForecast(
                     station=place.name,
-                    period=Period(start=start, end=end),
+                    period=period(place.name, day),
                     probability=None if row is None else float(chance[row]),
                     rain_tomorrow=None if row is None else bool(chance[row] >= model.card.threshold),
                     missing=[] if row is None else missing_fields(stored.values[row]),
@@ -188,15 +187,15 @@ class Predictor:
         )
 
     def _answer(
-        self, request: PredictRequest, request_id: str, model: Model, margin: float, values: Floats, used: int
-    ) -> Prediction:
+        self, request: PredictRequest, request_id: str, model: Model, margin: float, values: Floats, used: int,
+        covers: Period,
+    ) -> Prediction:  # fmt: skip
         probability = 1 / (1 + math.exp(-margin))
-        start, end = rain_period(request.date, station(request.station).zone)
         return Prediction(
-            prediction_id=uuid.uuid4().hex,
+            prediction_id=new_id(),
             station=request.station,
             date=request.date,
-            period=Period(start=start, end=end),
+            period=covers,
             probability=probability,
             rain_tomorrow=probability >= model.card.threshold,
             threshold=model.card.threshold,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from meteo import row
 from meteo.observation import Floats, Observations, rain_tomorrow
-from meteo.surroundings import STATIONS, places
+from meteo.row import STATIONS, places
 
 USUAL = ("humidity_9am", "humidity_3pm", "pressure_3pm", "temp_3pm", "dew_point_3pm", "cloud_3pm", "sunshine",
          "temp_range")  # fmt: skip
@@ -53,7 +53,10 @@ class Climate:
     def columns(self, station: NDArray[np.str_], day: NDArray[np.datetime64], values: Floats) -> Floats:
         """The climate's part of X, (n, len(NAMES)); `values` (n, …) is the row's part."""
         place, month = places(station), _month(day)
-        return np.column_stack([values[:, _COLUMNS] - self.usual[place, month], self.rain[place, month]])
+        found = np.empty((len(values), len(NAMES)))
+        found[:, :-1] = values[:, _COLUMNS] - self.usual[place, month]
+        found[:, -1] = self.rain[place, month]
+        return found
 
     def text(self) -> str:
         """As JSON: station -> 12 months."""

@@ -4,22 +4,34 @@ The station's own row, its climate, its surroundings on that day, and the pressu
 as XGBoost sees it; a missing input makes exactly the features that need it NaN.
 """
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
 from meteo import climate, row, surroundings
 from meteo.climate import Climate
 from meteo.observation import Floats, Observations
-from meteo.surroundings import Surroundings
+from meteo.surroundings import Matrix
 
 _RELATIVE = tuple(f"{surroundings.NAMES[column]}_less_own" for column in surroundings.PRESSURE_AROUND)
 NAMES = (*row.NAMES, *climate.NAMES, *surroundings.NAMES, *_RELATIVE)
 """Column names of X, in order."""
 
 
-def features(
-    observations: Observations, around: Surroundings, usual: Climate, rained: Floats | None = None
-) -> NDArray[np.float32]:
+_OWN, _USUAL, _OTHERS = np.cumsum([len(row.NAMES), len(climate.NAMES), len(surroundings.NAMES)]).tolist()
+_AROUND = np.array(surroundings.PRESSURE_AROUND)
+
+
+class Around(Protocol):
+    """What is known of the other stations (`meteo.surroundings.Surroundings`)."""
+
+    def columns(self, station: NDArray[np.str_], day: NDArray[np.datetime64]) -> Matrix:
+        """The surroundings of each row, (n, len(surroundings.NAMES))."""
+        ...
+
+
+def features(observations: Observations, around: Around, usual: Climate, rained: Floats | None = None) -> Matrix:
     """X, (n, len(NAMES)).
 
     `rained` (n,) says whether it rained where that is known without an amount; by default it follows from rainfall.
@@ -27,13 +39,11 @@ def features(
     station, day = observations.station, observations.day
     own = row.columns(observations, rained)
     others = around.columns(station, day)
-    relative = others[:, surroundings.PRESSURE_AROUND] - observations.column("pressure_3pm")[:, None]
-    parts = (own, usual.columns(station, day, own), others, relative)
     found = np.empty((len(observations), len(NAMES)), np.float32)
-    start = 0
-    for part in parts:
-        found[:, start : start + part.shape[1]] = part
-        start += part.shape[1]
+    found[:, :_OWN] = own
+    found[:, _OWN:_USUAL] = usual.columns(station, day, own)
+    found[:, _USUAL:_OTHERS] = others
+    found[:, _OTHERS:] = others[:, _AROUND] - observations.column("pressure_3pm")[:, None]
     return found
 
 

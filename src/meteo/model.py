@@ -24,7 +24,6 @@ from meteo import features
 from meteo.climate import Climate
 from meteo.errors import InvalidInput, MeteoError
 from meteo.observation import Floats, Observations
-from meteo.surroundings import Surroundings
 
 CARD, CLIMATE, GRAPH, GOLDEN = "card.json", "climate.json", "model.onnx", "golden.json"
 BOOSTER, LINEAR = "model.ubj", "linear.json"
@@ -176,12 +175,12 @@ class Model:
             (folder / name).write_bytes(content)
         (folder / CARD).write_text(self.card.model_dump_json(indent=1), encoding="utf-8")
 
-    def matrix(self, observations: Observations, around: Surroundings, rained: Floats | None = None) -> Matrix:
+    def matrix(self, observations: Observations, around: features.Around, rained: Floats | None = None) -> Matrix:
         """X (n, d) of the rows."""
         return features.features(observations, around, self.climate, rained)
 
     def predict(
-        self, observations: Observations, around: Surroundings, rained: Floats | None = None
+        self, observations: Observations, around: features.Around, rained: Floats | None = None
     ) -> tuple[Floats, Matrix]:
         """The chance of rain in each row's period, (n,), and the X (n, d) it was computed from."""
         matrix = self.matrix(observations, around, rained)

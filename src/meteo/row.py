@@ -6,7 +6,7 @@ Pure numpy: no pandas, no state. A missing input makes exactly the quantities th
 import numpy as np
 from numpy.typing import NDArray
 
-from meteo.observation import FIELDS, RAIN_THRESHOLD_MM, Floats, Observations
+from meteo.observation import FIELDS, INDEX, RAIN_THRESHOLD_MM, Floats, Observations
 from meteo.station import stations
 
 _CHANGES = ("temp", "humidity", "pressure", "cloud", "wind_speed")
@@ -31,7 +31,22 @@ NAMES = (
 )
 """Column names, in order."""
 
-_PLACES = {name: (place.latitude, place.longitude, place.elevation_m) for name, place in stations().items()}
+STATIONS = tuple(stations())
+_HARMONICS = np.array([1.0, 2.0])
+_PLACE = {name: place for place, name in enumerate(STATIONS)}
+_WHERE = np.array([(place.latitude, place.longitude, place.elevation_m) for place in stations().values()])
+
+
+def _fields(*names: str) -> NDArray[np.intp]:
+    return np.array([INDEX[name] for name in names])
+
+
+_READINGS = _fields(*(field.name for field in FIELDS if not field.compass))
+_FROM, _SPEED = _fields(*(name for _, name, _ in _WINDS)), _fields(*(name for _, _, name in _WINDS))
+_EARLY, _LATE = (_fields(*(f"{name}_{hour}" for name in _CHANGES)) for hour in ("9am", "3pm"))
+_TEMPERATURE, _HUMIDITY = (_fields(f"{name}_9am", f"{name}_3pm") for name in ("temp", "humidity"))
+_STARTS = ("wind_u_gust", "temp_change", "temp_range", "dew_point_9am", "rain_today", "season_sin", "latitude")
+_U, _CHANGE, _RANGE, _DEW, _RAINED, _SEASON, _POSITION = (NAMES.index(name) for name in _STARTS)
 
 
 def rain_today(observations: Observations) -> Floats:
@@ -45,18 +60,23 @@ def columns(observations: Observations, rained: Floats | None = None) -> Floats:
 
     `rained` (n,) says whether it rained where that is known without an amount; by default it follows from rainfall.
     """
-    value = observations.column
-    found = [value(field.name) for field in FIELDS if not field.compass]
-    for _, direction, speed in _WINDS:
-        found += wind_components(value(direction), value(speed))
-    found += [value(f"{name}_3pm") - value(f"{name}_9am") for name in _CHANGES]
-    found.append(value("max_temp") - value("min_temp"))
-    found += [dew_point(value(f"temp_{hour}"), value(f"humidity_{hour}")) for hour in ("9am", "3pm")]
-    found.append(rain_today(observations) if rained is None else rained)
-    angle = season_angle(observations.day)
-    found += [np.sin(angle), np.cos(angle), np.sin(2 * angle), np.cos(2 * angle)]
-    places = np.array([_PLACES[name] for name in observations.station.tolist()]).reshape(-1, 3)
-    return np.column_stack([*found, places])
+    values = observations.values
+    found = np.empty((len(values), len(NAMES)))
+    found[:, :_U] = values[:, _READINGS]
+    found[:, _U:_CHANGE:2], found[:, _U + 1 : _CHANGE : 2] = wind_components(values[:, _FROM], values[:, _SPEED])
+    found[:, _CHANGE:_RANGE] = values[:, _LATE] - values[:, _EARLY]
+    found[:, _RANGE] = values[:, INDEX["max_temp"]] - values[:, INDEX["min_temp"]]
+    found[:, _DEW:_RAINED] = dew_point(values[:, _TEMPERATURE], values[:, _HUMIDITY])
+    found[:, _RAINED] = rain_today(observations) if rained is None else rained
+    angle = season_angle(observations.day)[:, None] * _HARMONICS
+    found[:, _SEASON:_POSITION:2], found[:, _SEASON + 1 : _POSITION : 2] = np.sin(angle), np.cos(angle)
+    found[:, _POSITION:] = _WHERE[places(observations.station)]
+    return found
+
+
+def places(station: NDArray[np.str_]) -> NDArray[np.intp]:
+    """Each station's place in STATIONS, (n,)."""
+    return np.array([_PLACE[name] for name in station.tolist()], dtype=np.intp)
 
 
 def wind_components(sector: Floats, speed: Floats) -> tuple[Floats, Floats]:

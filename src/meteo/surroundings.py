@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 
 from meteo import row
 from meteo.observation import Floats, Observations
+from meteo.row import STATIONS, places
 from meteo.station import stations
 
 Matrix = NDArray[np.float32]
-
-STATIONS = tuple(stations())
-_PLACE = {name: place for place, name in enumerate(STATIONS)}
 
 NEAR_KM = (100, 300)
 SIDE_KM = (400, 1000)
@@ -131,11 +129,6 @@ class Surroundings:
         index = (day - self.first).astype(int)
         rows = np.flatnonzero((index >= 0) & (index < len(self.reported)))
         return rows, index[rows], places(station[rows])
-
-
-def places(station: NDArray[np.str_]) -> NDArray[np.intp]:
-    """Each station's place in STATIONS, (n,)."""
-    return np.array([_PLACE[name] for name in station.tolist()], dtype=np.intp)
 
 
 def _mean(values: Floats, weight: Floats) -> Floats:

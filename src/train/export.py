@@ -16,7 +16,8 @@ from onnxmltools.convert.common.data_types import FloatTensorType
 
 from meteo.model import LinearReasons
 
-OPSET = 15
+OPSET, FORMAT = 15, 8
+"""Of operators and of the file, old enough for every runtime of these years."""
 LEAST_CHANCE = 0.001
 """A forest's averaged leaves are kept this far off 0 and 1: log-odds have no value there."""
 
@@ -93,6 +94,9 @@ def _finished(model: onnx.ModelProto, width: int) -> bytes:
     del model.graph.input[:], model.graph.output[:]
     model.graph.input.append(helper.make_tensor_value_info("x", TensorProto.FLOAT, [rows, width]))
     model.graph.output.append(helper.make_tensor_value_info("margin", TensorProto.FLOAT, [rows, 1]))
+    model.ir_version = FORMAT
+    if "" not in {known.domain for known in model.opset_import}:
+        model.opset_import.append(helper.make_opsetid("", OPSET))
     onnx.checker.check_model(model)
     found: bytes = model.SerializeToString(deterministic=True)
     return found

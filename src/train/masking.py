@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from meteo import features, row
 from meteo.climate import Climate
 from meteo.observation import FIELDS, NAMES, Observations
-from meteo.surroundings import STATIONS, Surroundings, places
+from meteo.row import STATIONS, places
+from meteo.surroundings import Surroundings
 from train.dataset import Part
 
 MORNING = np.array([field.block == "9am" or field.name in ("min_temp", "rainfall", "evaporation") for field in FIELDS])

@@ -109,7 +109,8 @@ def _grow(part: Part, params: dict[str, Any], seed: int) -> xgboost.Booster:
     grown = {
         "objective": "reg:squarederror", "base_score": 0.0, "eta": 1.0, "lambda": 0.0, "subsample": 0.63,
         "num_parallel_tree": int(params["n_estimators"]), "max_depth": int(params["max_depth"]),
-        "min_child_weight": params["min_samples_leaf"], "colsample_bynode": params["max_features"], "seed": seed,
+        "min_child_weight": params["min_samples_leaf"], "max_bin": 64, "colsample_bynode": params["max_features"],
+        "seed": seed,
     }  # fmt: skip
     return xgboost.train(grown, data, 1)
 
@@ -163,7 +164,7 @@ class _Rounds(xgboost.callback.TrainingCallback):
 
 KINDS = {
     "xgboost": Kind(
-        {"rounds": 0, "max_depth": 9, "eta": 0.03, "subsample": 0.5, "colsample_bytree": 0.2, "min_child_weight": 60,
+        {"rounds": 0, "max_depth": 8, "eta": 0.03, "subsample": 0.5, "colsample_bytree": 0.2, "min_child_weight": 60,
          "lambda": 5, "max_bin": 64},
         _fit_xgboost, _rehearse_xgboost,
     ),

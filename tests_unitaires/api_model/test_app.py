@@ -3,7 +3,9 @@ import io
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
@@ -11,41 +13,17 @@ from sqlalchemy import text
 from api_model.app import create_app
 from api_model.neighbours import Neighbours
 from api_model.predictor import Predictor
+from api_model.shelf import Shelf
 from meteo.auth import Caller, ServiceTokens
 from meteo.database import connect
-from meteo.errors import NotFound
 from meteo.ingestions import STORED, FileRecord
 from meteo.merge import Batch, Quarantined
-from meteo.model import Model
 from meteo.observation import NAMES, Observations
 from meteo.prediction_log import PredictionLog, records
 from meteo.store import Flag, ObservationStore
 
 TOKENS = ServiceTokens("s" * 32)
 BODY = {"station": "Sydney", "date": "2020-06-01", "observation": {"humidity_3pm": 90}}
-
-
-class Registry:
-    name = "rain-tomorrow"
-    folder: Path | None = None
-
-    def version_of(self, alias: str) -> str | None:
-        return "1" if self.folder else None
-
-    def load(self, alias: str) -> Model:
-        if self.folder is None:
-            raise NotFound("no version is champion yet")
-        return Model.load(self.folder, "1")
-
-    def load_version(self, version: str) -> Model:
-        return self.load("champion")
-
-
-@pytest.fixture
-def registry(bundle: Path) -> Registry:
-    found = Registry()
-    found.folder = bundle
-    return found
 
 
 class Windy:
@@ -68,7 +46,7 @@ def log_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def client(registry: Registry, log_url: str, store: ObservationStore, weather: Callable[..., Observations]
+def client(folders: Any, log_url: str, store: ObservationStore, weather: Callable[..., Observations], tmp_path: Path
            ) -> Iterator[TestClient]:  # fmt: skip
     run = store.ingestions.begin("demo", {})
     wrong = Quarantined("Sydney", date(2020, 1, 31), "humidity_3pm: outside 0 to 100 %", ["humidity_3pm"],
@@ -76,11 +54,11 @@ def client(registry: Registry, log_url: str, store: ObservationStore, weather: C
     record = FileRecord("f", STORED, "demo", "[]", 1, bytes=5)
     store.upsert(run.id, record, [Batch(weather(days=30), "IDCJDW2124", [wrong])], Windy())
     store.ingestions.finish(run.id, "success", 0.1, [])
-    predictor = Predictor(registry, Neighbours(store))
-    app = create_app(predictor, PredictionLog(connect(log_url)), store, TOKENS, name="rain-tomorrow", poll_seconds=60)
+    predictor = Predictor(Shelf(folders, tmp_path / "models"), Neighbours(store))
+    app = create_app(predictor, PredictionLog(connect(log_url)), store, TOKENS, folders, poll_seconds=60)
     with TestClient(app) as found:
         found.headers["Authorization"] = f"Bearer {TOKENS.issue(Caller('ann', 'user', 'gateway'))}"
-        found.post("/reload")
+        found.post("/reload").raise_for_status()
         yield found
 
 
@@ -229,7 +207,7 @@ def test_a_csv_is_answered_as_json_or_as_a_csv(client: TestClient) -> None:
     [
         ("application/json", b"{}", "a list of requests is needed"),
         ("application/json", b"[NaN]", "not JSON"),
-        ("application/json", b"[]", "0 rows; 1 to 20,000"),
+        ("application/json", b"[]", "0 rows; 1 to 100,000"),
         ("text/csv", b"station,humidity\nSydney,1\n", "unknown: humidity"),
         ("text/csv", b"station,date\n", "0 rows"),
         ("text/csv", b"\xff\xfe", "not a CSV in UTF-8"),
@@ -261,18 +239,66 @@ def test_metrics_count_predictions_by_station_and_class(client: TestClient) -> N
     assert 'model_version{name="rain-tomorrow"} 1.0' in text
 
 
-def test_without_a_model_it_is_alive_but_not_ready(log_url: str, store: ObservationStore) -> None:
-    app = create_app(
-        Predictor(Registry(), Neighbours(store)),
-        PredictionLog(connect(log_url)),
-        store,
-        TOKENS,
-        name="rain-tomorrow",
-        poll_seconds=60,
-    )
+def test_without_a_model_it_is_alive_but_not_ready(
+    log_url: str, store: ObservationStore, folders: Any, tmp_path: Path
+) -> None:
+    folders.aliases.clear()
+    predictor = Predictor(Shelf(folders, tmp_path / "models"), Neighbours(store))
+    app = create_app(predictor, PredictionLog(connect(log_url)), store, TOKENS, folders, poll_seconds=60)
     with TestClient(app) as client:
         assert client.get("/health/live").status_code == 200
         assert client.get("/health/ready").status_code == 503
         token = {"Authorization": f"Bearer {TOKENS.issue(Caller('ann', 'user', 'gateway'))}"}
         assert client.post("/predict", json=BODY, headers=token).status_code == 503
         assert client.post("/reload", headers=token).status_code == 404
+
+
+def test_an_arrow_stream_is_answered_by_one(client: TestClient) -> None:
+    given = pa.table({
+        "station": ["Sydney", "Sidney", "Perth"],
+        "date": pa.array([date(2020, 1, 30)] * 3, pa.date32()),
+        "humidity_3pm": pa.array([90.0, 50.0, None]),
+        "wind_dir_3pm": ["NW", None, "S"],
+    })  # fmt: skip
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, given.schema) as writer:
+        writer.write_table(given)
+    kind = {"Content-Type": "application/vnd.apache.arrow.stream"}
+    answer = client.post("/predict/batch", content=sink.getvalue().to_pybytes(), headers=kind)
+    found = pa.ipc.open_stream(answer.content).read_all().to_pylist()
+    asked = {"station": "Sydney", "date": "2020-01-30", "observation": {"humidity_3pm": 90.0, "wind_dir_3pm": "NW"}}
+    assert found[0]["probability"] == pytest.approx(client.post("/predict", json=asked).json()["probability"], abs=1e-6)
+    assert (found[1]["probability"], found[0]["error"]) == (None, None)
+    assert "Sydney" in found[1]["error"]
+    assert found[2]["model_version"] == "1"
+    assert client.post("/predict/batch", content=b"x", headers=kind).status_code == 422
+
+
+def test_published_versions_are_listed_with_their_aliases(client: TestClient) -> None:
+    newest, first = client.get("/models").json()
+    assert (newest["version"], newest["aliases"]) == ("2", [])
+    assert (first["version"], first["aliases"], first["metrics"]) == ("1", ["champion"], {"brier": 0.1})
+    assert client.get("/models/2").json()["kind"] == "xgboost"
+    assert client.get("/models/77").status_code == 422
+    assert client.get("/models/x").status_code == 422
+
+
+def test_a_promotion_serves_at_once_and_one_call_takes_it_back(client: TestClient, admin: dict[str, str]) -> None:
+    assert client.post("/models/2/promote", json={}).status_code == 403
+    assert client.post("/models/rollback").status_code == 403
+    assert client.post("/models/rollback", headers=admin).status_code == 409
+    done = client.post("/models/2/promote", json={"expected": "1"}, headers=admin)
+    assert done.json() == {"version": "2", "previous": "1"}
+    assert client.post("/predict", json=BODY).json()["model"]["version"] == "2"
+    late = client.post("/models/2/promote", json={"expected": "1"}, headers=admin)
+    assert late.status_code == 409
+    assert client.post("/models/rollback", headers=admin).json() == {"version": "1", "previous": "2"}
+    assert client.get("/model").json()["version"] == "1"
+    aliases = {version["version"]: version["aliases"] for version in client.get("/models").json()}
+    assert aliases == {"1": ["champion"], "2": ["previous"]}
+
+
+def test_a_version_that_cannot_serve_is_not_promoted(client: TestClient, admin: dict[str, str], folders: Any) -> None:
+    (folders.folders["2"] / "model.onnx").write_bytes(b"")
+    assert client.post("/models/2/promote", json={}, headers=admin).status_code == 503
+    assert folders.aliases == {"champion": "1"}

@@ -1,17 +1,19 @@
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from api_model.neighbours import Neighbours
+from api_model.neighbours import FRESH_SECONDS, Neighbours
 from api_model.predictor import Predictor
-from meteo.contract import PredictRequest
+from api_model.shelf import Shelf
+from meteo.contract import Prediction, PredictRequest
 from meteo.errors import InvalidInput, Unavailable, UnknownStation
 from meteo.ingestions import STORED, FileRecord
 from meteo.merge import Batch
-from meteo.model import Model, UnusableModel
+from meteo.model import Model
 from meteo.observation import Observations
 from meteo.store import ObservationStore
 from meteo.surroundings import Surroundings
@@ -20,43 +22,14 @@ Build = Callable[..., Observations]
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 
 
-class Shelf:
-    """A registry of folders; `champion` may be moved or broken."""
-
-    name = "rain-tomorrow"
-
-    def __init__(self, folders: dict[str, Path]) -> None:
-        self.folders = folders
-        self.champion: str | None = next(iter(folders), None)
-        self.away = False
-
-    def version_of(self, alias: str) -> str | None:
-        if self.away:
-            raise Unavailable("the model registry does not answer")
-        return self.champion
-
-    def load(self, alias: str) -> Model:
-        if self.champion is None:
-            raise Unavailable("no champion")
-        return self.load_version(self.champion)
-
-    def load_version(self, version: str) -> Model:
-        return Model.load(self.folders[version], version)
-
-
 def ask(fields: dict[str, object], **more: object) -> PredictRequest:
     body = {"station": "Sydney", "date": "2024-05-01", "observation": fields, **more}
     return PredictRequest.model_validate(body, strict=False)
 
 
 @pytest.fixture
-def shelf(bundle: Path) -> Shelf:
-    return Shelf({"1": bundle, "2": bundle})
-
-
-@pytest.fixture
-def predictor(shelf: Shelf, store: ObservationStore) -> Predictor:
-    found = Predictor(shelf, Neighbours(store))
+def predictor(folders: Any, store: ObservationStore, tmp_path: Path) -> Predictor:
+    found = Predictor(Shelf(folders, tmp_path / "models"), Neighbours(store))
     found.reload()
     return found
 
@@ -69,8 +42,7 @@ def test_a_stored_day_gets_the_same_probability_as_in_the_batch(
     some = {"all": ("Canberra", "Perth", "Richmond", "Sydney"), "some": ("Canberra", "Sydney"), "none": ()}[neighbours]
     reported = rows[np.isin(rows.station, some)]
     if len(reported):
-        run = store.ingestions.begin("file", {})
-        store.upsert(run.id, FileRecord("f", STORED, "file", "[]", 1), [Batch(reported, "weatherAUS")])
+        put(store, reported)
     batch, _ = Model.load(bundle, "1").predict(rows, Surroundings.of(reported))
     chosen = np.random.default_rng(0).choice(len(rows), 400, replace=False)
     for row in chosen:
@@ -119,41 +91,88 @@ def test_a_day_to_come_and_an_unknown_station_are_refused(predictor: Predictor) 
         predictor.predict(ask({"humidity_3pm": 90.0}, station="Sidney"), "r", NOW)
 
 
-def test_before_a_model_is_loaded_nothing_is_answered(shelf: Shelf, store: ObservationStore) -> None:
-    empty = Predictor(shelf, Neighbours(store))
+def test_before_a_model_is_loaded_nothing_is_answered(folders: Any, store: ObservationStore, tmp_path: Path) -> None:
+    empty = Predictor(Shelf(folders, tmp_path / "models"), Neighbours(store))
+    empty.resume()
     assert not empty.loaded
     with pytest.raises(Unavailable, match="no model is loaded"):
         empty.predict(ask({"humidity_3pm": 90.0}), "r", NOW)
 
 
-def test_a_new_champion_is_swapped_in(predictor: Predictor, shelf: Shelf) -> None:
-    shelf.champion = "2"
+def test_a_new_champion_is_swapped_in(predictor: Predictor, folders: Any) -> None:
+    folders.point("champion", "2")
     predictor.reload()
     assert predictor.predict(ask({"humidity_3pm": 90.0}), "r", NOW).model.version == "2"
 
 
-def test_when_a_new_champion_is_broken_the_old_one_serves_on_and_says_so(
-    predictor: Predictor, shelf: Shelf, tmp_path: Path
+def test_when_the_registry_is_away_the_old_model_serves_on_even_after_a_restart(
+    predictor: Predictor, folders: Any, store: ObservationStore, tmp_path: Path
 ) -> None:
-    shelf.folders["3"] = tmp_path / "nothing here"
-    shelf.champion = "3"
-    with pytest.raises(UnusableModel):
-        predictor.reload()
-    assert predictor.predict(ask({"humidity_3pm": 90.0}), "r", NOW).model.version == "1"
-    assert predictor.problem is not None
-    assert "version 3 cannot be read" in predictor.problem
-    shelf.champion = "1"
-    predictor.reload()
-    assert predictor.problem is None
-
-
-def test_when_the_registry_is_away_the_old_model_serves_on(predictor: Predictor, shelf: Shelf) -> None:
-    shelf.away = True
-    with pytest.raises(Unavailable):
-        predictor.reload()
-    assert predictor.model.version == "1"
+    folders.faults.append("away")
+    again = Predictor(Shelf(folders, tmp_path / "models"), Neighbours(store))
+    again.resume()
+    for service in (predictor, again):
+        with pytest.raises(Unavailable):
+            service.reload()
+        assert service.problem == "the model registry does not answer"
+        assert service.predict(ask({"humidity_3pm": 90.0}), "r", NOW).model.version == "1"
 
 
 def test_another_published_version_can_be_asked_for(predictor: Predictor) -> None:
+    assert not predictor.ready(ask({"humidity_3pm": 90.0}, model="2"))
     assert predictor.predict(ask({"humidity_3pm": 90.0}, model="2"), "r", NOW).model.version == "2"
     assert predictor.predict(ask({"humidity_3pm": 90.0}), "r", NOW).model.version == "1"
+    with pytest.raises(InvalidInput, match="no version 9"):
+        predictor.predict(ask({"humidity_3pm": 90.0}, model="9"), "r", NOW)
+
+
+def test_a_batch_of_days_years_apart_reads_only_the_days_around_them(
+    predictor: Predictor, store: ObservationStore, weather: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, weather(stations=("Richmond", "Sydney"), days=1500))
+    read: list[tuple[date, date]] = []
+    window = store.window
+
+    def noted(start: date, end: date) -> Observations:
+        read.append((start, end))
+        return window(start, end)
+
+    monkeypatch.setattr(store, "window", noted)
+    days = ["2023-12-01", "2020-01-10", "2020-01-12", "2021-01-20"]
+    asked = [ask({"humidity_3pm": 90.0}, date=day) for day in days]
+    answers = predictor.batch(asked, "r", NOW)
+    assert [answer.date.isoformat() for answer in answers if isinstance(answer, Prediction)] == days
+    assert [(last - first).days for first, last in read] == [3, 1, 1]
+    for request, answer in zip(asked, answers, strict=True):
+        assert isinstance(answer, Prediction)
+        assert answer.probability == pytest.approx(predictor.predict(request, "r", NOW).probability, abs=1e-6)
+
+
+def test_the_map_is_computed_again_only_when_something_changed(
+    folders: Any, store: ObservationStore, weather: Build, tmp_path: Path
+) -> None:
+    put(store, weather(stations=("Richmond", "Sydney"), days=30))
+    clock = Clock()
+    predictor = Predictor(Shelf(folders, tmp_path / "models"), Neighbours(store, clock))
+    predictor.reload()
+    first = predictor.forecast(None)
+    assert predictor.forecast(first.date) is first
+    put(store, weather(stations=("Perth",), days=31))
+    clock.now += FRESH_SECONDS
+    second = predictor.forecast(None)
+    assert second.date == first.date + timedelta(days=1)
+    folders.point("champion", "2")
+    predictor.reload()
+    assert predictor.forecast(None).model.version == "2"
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def put(store: ObservationStore, observations: Observations) -> None:
+    run = store.ingestions.begin("file", {})
+    store.upsert(run.id, FileRecord("f", STORED, "file", "[]", 1), [Batch(observations, "weatherAUS")])

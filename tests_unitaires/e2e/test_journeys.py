@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -148,10 +149,11 @@ def test_no_secret_is_in_any_log(system: Any) -> None:
         assert not [each for each in secrets if each in text], log
 
 
-def test_the_api_gives_the_same_probability_as_the_batch_pipeline(system: Any) -> None:
+def test_the_api_gives_the_same_probability_as_the_batch_pipeline(system: Any, tmp_path: Path) -> None:
     """Stored days, asked one by one through both services, against the rows that preprocessing made in bulk."""
     mlflow = f"http://127.0.0.1:{system.environment['METEO_MLFLOW__PORT']}"
-    champion = Registry(mlflow, "rain-tomorrow").load("champion")
+    registry = Registry(mlflow, "rain-tomorrow")
+    champion = registry.load(registry.require("champion"), tmp_path)
     table = pq.read_table(system.home / "dvc" / "features.parquet")
     matrix = np.column_stack([table[name].to_numpy() for name in NAMES]).astype(np.float32)
     batch = champion.probability(matrix)

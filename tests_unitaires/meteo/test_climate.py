@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,16 +30,14 @@ def test_rain_is_how_often_it_followed_drawn_to_the_overall_rate(rows: Build) ->
     assert wet[-1] == pytest.approx(10 * rate / (30 + 10))
 
 
-def test_it_comes_back_the_same_from_its_file(weather: Build, tmp_path: Path) -> None:
+def test_it_comes_back_the_same_from_its_file(weather: Build) -> None:
     climate = Climate.fit(weather())
-    climate.save(tmp_path / "climate.json")
-    found = Climate.load(tmp_path / "climate.json")
+    found = Climate.parse(climate.text())
     np.testing.assert_array_equal(found.usual, climate.usual)
     np.testing.assert_array_equal(found.rain, climate.rain)
 
 
-def test_a_file_of_other_stations_is_refused(weather: Build, tmp_path: Path) -> None:
-    Climate.fit(weather()).save(tmp_path / "c.json")
-    (tmp_path / "c.json").write_text((tmp_path / "c.json").read_text().replace('"Perth"', '"Atlantis"'))
+def test_a_file_of_other_stations_is_refused(weather: Build) -> None:
+    text = Climate.fit(weather()).text().replace('"Perth"', '"Atlantis"')
     with pytest.raises(ValueError, match="other stations"):
-        Climate.load(tmp_path / "c.json")
+        Climate.parse(text)

@@ -21,7 +21,7 @@ def test_what_was_appended_is_committed_when_append_returns(tmp_path: Path) -> N
     log.start()
 
     async def append() -> int:
-        await asyncio.gather(*(log.append(record(number)) for number in range(50)))
+        await asyncio.gather(*(log.append([record(number)]) for number in range(50)))
         return len(records(connect(url)))
 
     assert asyncio.run(append()) == 50
@@ -39,5 +39,5 @@ def test_a_prediction_that_cannot_be_recorded_is_not_given(tmp_path: Path) -> No
     with engine.begin() as connection:
         connection.execute(text("DROP TABLE predictions"))
     with pytest.raises(Unavailable, match="could not be recorded"):
-        asyncio.run(log.append(record(1)))
+        asyncio.run(log.append([record(1)]))
     log.stop()

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from meteo.observation import Observations
-from meteo.surroundings import LOCAL, NAMES, STATIONS, Surroundings, great_circle
+from meteo.row import STATIONS
+from meteo.surroundings import LOCAL, NAMES, Surroundings, great_circle
 
 Build = Callable[..., Observations]
 DAY = np.array(["2020-01-02"], "datetime64[D]")

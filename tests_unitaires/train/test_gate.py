@@ -7,7 +7,7 @@ import pytest
 from meteo import features
 from meteo.climate import Climate
 from meteo.errors import Conflict
-from meteo.model import Model
+from meteo.model import CLIMATE, Model
 from train.dataset import Dataset
 from train.fit import Recipe, fit
 from train.gate import bootstrap_mean, judge
@@ -51,9 +51,7 @@ def test_a_first_model_must_still_be_calibrated(good: Model, dataset: Dataset) -
 
 
 def test_a_challenger_is_not_judged_on_days_it_learnt_from(good: Model, dataset: Dataset) -> None:
-    later = Model(
-        good.estimator, good.climate, good.card.model_copy(update={"split": {"test_start": date(2030, 1, 1)}})
-    )
+    later = Model(good.files, good.card.model_copy(update={"split": {"test_start": date(2030, 1, 1)}}))
     with pytest.raises(Conflict, match="trained on days before 2030-01-01"):
         judge(later, None, dataset.test, 0.5, 1)
 
@@ -78,7 +76,7 @@ def test_stations_of_one_day_count_as_one_draw() -> None:
 
 def test_each_is_scored_with_the_climate_it_learnt_with(good: Model, dataset: Dataset) -> None:
     dry = Climate(good.climate.usual, np.zeros_like(good.climate.rain))
-    champion = Model(good.estimator, dry, good.card)
+    champion = Model({**good.files, CLIMATE: dry.text().encode()}, good.card)
     matrix = features.with_climate(dataset.test.matrix, dataset.test.observations, dry)
     expected = float(np.mean((good.probability(matrix) - dataset.test.label) ** 2))
     verdict = judge(good, champion, dataset.test, 0.5, 1)

@@ -1,0 +1,140 @@
+"""What may happen to a model between the registry and the service, on real files."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api_model.neighbours import Neighbours
+from api_model.predictor import Predictor
+from api_model.shelf import Shelf
+from meteo.errors import MeteoError
+from meteo.model import BOOSTER, CARD, CLIMATE, GOLDEN, GRAPH, UnusableModel
+from meteo.store import ObservationStore
+
+
+@pytest.fixture
+def shelf(folders: Any, tmp_path: Path) -> Shelf:
+    return Shelf(folders, tmp_path / "models")
+
+
+@pytest.fixture
+def predictor(shelf: Shelf, store: ObservationStore) -> Predictor:
+    found = Predictor(shelf, Neighbours(store))
+    found.reload()
+    return found
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def other_schema(path: Path) -> None:
+    path.write_text(path.read_text().replace('"humidity_3pm"', '"humidity_6pm"'))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "reason"),
+    [
+        *((name, damage, "is not the file that was published")
+          for name in (GRAPH, BOOSTER, CLIMATE, GOLDEN) for damage in (cut, flip)),
+        (GRAPH, Path.unlink, "cannot be had: 404"),
+        (CARD, Path.unlink, "cannot be had|No such file"),
+        (CARD, cut, "cannot be read"),
+        (CARD, other_schema, "made for other features"),
+    ],
+)  # fmt: skip
+def test_a_damaged_version_is_refused_and_the_old_one_serves_on(
+    predictor: Predictor, folders: Any, shelf: Shelf, name: str, damage: Callable[[Path], None], reason: str
+) -> None:
+    if damage is Path.unlink and name == CARD:
+        folders.digests["2"] = "0" * 64
+    damage(folders.folders["2"] / name)
+    folders.point("champion", "2")
+    with pytest.raises(UnusableModel, match=reason):
+        predictor.reload()
+    assert predictor.model.version == "1"
+    assert predictor.problem is not None
+    last = shelf.last()
+    assert last is not None
+    assert last.version == "1"
+
+
+def test_a_card_that_was_exchanged_is_not_the_registered_one(predictor: Predictor, folders: Any) -> None:
+    folders.digests["2"] = "0" * 64
+    folders.point("champion", "2")
+    with pytest.raises(UnusableModel, match="its card is not the one that was registered"):
+        predictor.reload()
+
+
+def reseal(folder: Path, name: str, content: bytes) -> None:
+    """Exchange a file and its digest, as only a faulty publication could."""
+    import hashlib
+
+    (folder / name).write_bytes(content)
+    card = json.loads((folder / CARD).read_text())
+    card["digests"][name] = hashlib.sha256(content).hexdigest()
+    (folder / CARD).write_text(json.dumps(card))
+
+
+def test_a_model_that_finds_other_log_odds_than_at_its_publication_never_serves(
+    predictor: Predictor, folders: Any
+) -> None:
+    golden = json.loads((folders.folders["2"] / GOLDEN).read_text())
+    golden["margin"][0] += 0.5
+    reseal(folders.folders["2"], GOLDEN, json.dumps(golden).encode())
+    folders.point("champion", "2")
+    with pytest.raises(UnusableModel, match="failed when tried: golden rows give"):
+        predictor.reload()
+    assert predictor.model.version == "1"
+
+
+def test_a_graph_that_no_runtime_can_read_only_ends_the_process_that_tries_it(
+    predictor: Predictor, folders: Any
+) -> None:
+    reseal(folders.folders["2"], GRAPH, b"\x08\x08" + b"\xff" * 300)
+    folders.point("champion", "2")
+    with pytest.raises(UnusableModel, match="failed when tried"):
+        predictor.reload()
+    assert predictor.model.version == "1"
+
+
+def test_a_kept_model_that_was_damaged_on_disk_is_fetched_anew(
+    predictor: Predictor, folders: Any, shelf: Shelf, store: ObservationStore, tmp_path: Path
+) -> None:
+    (place,) = (tmp_path / "models").glob("1-*")
+    flip(place / GRAPH)
+    assert shelf.last() is None
+    again = Predictor(shelf, Neighbours(store))
+    again.resume()
+    assert not again.loaded
+    assert again.reload().version == "1"
+    flip(place / GRAPH)
+    folders.faults.append("away")
+    final = Predictor(shelf, Neighbours(store))
+    final.resume()
+    with pytest.raises(MeteoError):
+        final.reload()
+    assert not final.loaded
+
+
+def test_only_a_few_models_are_kept_and_what_serves_is_among_them(
+    predictor: Predictor, folders: Any, shelf: Shelf, tmp_path: Path
+) -> None:
+    for version in "3456":
+        folders.folders[version] = tmp_path / f"bundle{version}"
+        shutil.copytree(folders.folders["2"], folders.folders[version])
+    for version in "23456":
+        predictor.chosen(version)
+    kept = {path.name.partition("-")[0] for path in (tmp_path / "models").glob("*-*")}
+    assert {"1", "6"} < kept
+    assert len(kept) == 5
