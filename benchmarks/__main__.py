@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import ingestion
+import serving
 import typer
 from measure import commit
 from rich.console import Console
 from rich.table import Table
 
-BENCHMARKS = {"ingestion": ingestion.run}
+BENCHMARKS = {"ingestion": ingestion.run, "serving": serving.run}
 REPORT = Path("reports/bench.json")
 
 console = Console(stderr=True)

@@ -20,12 +20,12 @@ def in_turns(times: int, **measured: Callable[[], float]) -> dict[str, list[floa
     return seconds
 
 
-def ratio(ours: list[float], rivals: list[float], rival: str, goal: str) -> dict[str, Any]:
+def ratio(ours: list[float], rivals: list[float], rival: str, goal: str, unit: str = "seconds") -> dict[str, Any]:
     """The median of the paired ratios, with the least and the greatest."""
     each = sorted(own / other for own, other in zip(ours, rivals, strict=True))
     return {
         "ratio": round(median(each), 3), "low": round(each[0], 3), "high": round(each[-1], 3), "rival": rival,
-        "goal": goal, "seconds": [round(value, 3) for value in ours], "rival_seconds": [round(v, 3) for v in rivals],
+        "goal": goal, unit: [round(value, 3) for value in ours], f"rival_{unit}": [round(v, 3) for v in rivals],
     }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """`python -m api_model`: serve the model API."""
 
 import uvicorn
+from fastapi import FastAPI
 
 from api_model.app import create_app
 from api_model.neighbours import Neighbours
@@ -15,23 +16,32 @@ from meteo.settings import Settings
 from meteo.store import ObservationStore
 
 
-def main() -> None:
-    settings = Settings()
-    logs.configure("api_model", settings.log_level)
+def application(settings: Settings, log: PredictionLog) -> FastAPI:
+    """The service that `settings` describe, with its predictions going to `log`."""
     store = ObservationStore(connect(settings.observations_url))
     registry = Registry(settings.mlflow.address, settings.train.model_name)
-    app = create_app(
+    return create_app(
         Predictor(Shelf(registry, settings.home / "models"), Neighbours(store)),
-        PredictionLog(connect(settings.predictions_url)),
+        log,
         store,
         ServiceTokens(settings.secret(settings.service_secret, "METEO_SERVICE_SECRET")),
         registry,
         poll_seconds=settings.api_model.poll_seconds,
     )
+
+
+def serve(app: FastAPI, settings: Settings) -> None:
+    """Serve until told to stop."""
     uvicorn.run(
         app, host=settings.api_model.host, port=settings.api_model.port, log_config=None, access_log=False,
         http="httptools",
     )  # fmt: skip
+
+
+def main() -> None:
+    settings = Settings()
+    logs.configure("api_model", settings.log_level)
+    serve(application(settings, PredictionLog(connect(settings.predictions_url))), settings)
 
 
 if __name__ == "__main__":

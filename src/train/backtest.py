@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any, Literal
 
@@ -60,35 +61,18 @@ def backtest(
     would be. Their `neighbours` are as stored, given those fields only ("likewise", as at an early hour), or none. The
     groups of features named in `without` are known to nobody.
     """
-    if not train_end < test_start <= test_end:
-        raise InvalidInput(f"TRAIN_END {train_end} must lie before TEST_START {test_start}, and that before TEST_END")
-    label = rain_tomorrow(observations.station, observations.day, observations.column("rainfall"))
-    day = observations.day
-    past = np.sort(day[day <= np.datetime64(train_end, "D")])
-    if not len(past):
-        raise InvalidInput(f"there is no observation up to TRAIN_END {train_end}")
-    watch = past[int(len(past) * (1 - VALIDATION_SHARE))]
-    until = np.datetime64(train_end, "D")
-    tested = (day >= np.datetime64(test_start, "D")) & (day <= np.datetime64(test_end, "D"))
     progress("features")
-    known = observations[day <= until]
-    climate = Climate.fit(known)
-    around = Surroundings.of(known)
+    dataset = dataset_of(observations, train_end, test_start, test_end)
+    label = rain_tomorrow(observations.station, observations.day, observations.column("rainfall"))
+    tested = _between(observations.day, test_start, test_end)
 
     def test_part(fields: Sequence[str] | None, neighbours: Neighbours) -> Part:
         given = _only(observations, fields)
         reported = {"stored": observations, "likewise": given, "none": Observations.empty()}[neighbours]
         then = Surroundings.of(reported[reported.day >= np.datetime64(test_start, "D") - 1])
-        return _part(given, label, tested, then, climate)
+        return _part(given, label, tested, then, dataset.climate)
 
-    dataset = Dataset(
-        _part(observations, label, day < watch, around, climate),
-        _part(observations, label, (day >= watch) & (day <= until), around, climate),
-        test_part(fields, neighbours),
-        known,
-        climate,
-        simulated=False,
-    )
+    dataset = replace(dataset, test=test_part(fields, neighbours))
     model = fit(dataset, recipe, "history", "", progress, unknown_columns(without))
     progress("evaluation")
     test = dataset.test
@@ -113,6 +97,34 @@ def backtest(
         },
         **{name: _grouped(test, probability, usual, group) for name, group in groups.items()},
     }
+
+
+def dataset_of(observations: Observations, train_end: date, test_start: date, test_end: date) -> Dataset:
+    """The periods of a backtest; InvalidInput where they are not in order or nothing lies before them."""
+    if not train_end < test_start <= test_end:
+        raise InvalidInput(f"TRAIN_END {train_end} must lie before TEST_START {test_start}, and that before TEST_END")
+    day = observations.day
+    label = rain_tomorrow(observations.station, day, observations.column("rainfall"))
+    until = np.datetime64(train_end, "D")
+    past = np.sort(day[day <= until])
+    if not len(past):
+        raise InvalidInput(f"there is no observation up to TRAIN_END {train_end}")
+    watch = past[int(len(past) * (1 - VALIDATION_SHARE))]
+    known = observations[day <= until]
+    climate, around = Climate.fit(known), Surroundings.of(known)
+    then = Surroundings.of(observations[day >= np.datetime64(test_start, "D") - 1])
+    return Dataset(
+        _part(observations, label, day < watch, around, climate),
+        _part(observations, label, (day >= watch) & (day <= until), around, climate),
+        _part(observations, label, _between(day, test_start, test_end), then, climate),
+        known,
+        climate,
+        simulated=False,
+    )
+
+
+def _between(day: NDArray[np.datetime64], start: date, end: date) -> NDArray[np.bool_]:
+    return (day >= np.datetime64(start, "D")) & (day <= np.datetime64(end, "D"))
 
 
 def _contract(scores: dict[str, float]) -> dict[str, float]:
