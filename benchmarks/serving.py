@@ -21,11 +21,12 @@ from statistics import median
 from typing import Any
 
 import httpx
+import psutil
 from measure import ratio
 from rich.console import Console
 from rich.progress import Progress
 
-ROUNDS = 5
+ROUNDS = 2
 SECONDS = 3
 CONNECTIONS = (1, 8, 32)
 RIVALS = Path(__file__).with_name("rivals")
@@ -63,27 +64,32 @@ def run(history: Path, console: Console) -> dict[str, Any]:
     if shutil.which("wrk") is None:
         raise SystemExit("the serving benchmark needs wrk: apt-get install wrk")
     with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
         with console.status("training the model that all serve"):
-            subprocess.run([sys.executable, str(Path(__file__).with_name("prepare.py")), str(history), str(home)],
-                           check=True, stdout=subprocess.DEVNULL)  # fmt: skip
-        asked = json.loads((home / "asked.json").read_text(encoding="utf-8"))
-        contenders = [*_ours(home, asked), *_rivals(home, asked, console)]
-        found: dict[str, dict[int, list[dict[str, float]]]] = {}
-        facts: dict[str, dict[str, float]] = {}
-        with running(contenders, facts, console):
-            for contender in contenders:
+            prepare = [sys.executable, str(Path(__file__).with_name("prepare.py")), str(history), folder]
+            subprocess.run(prepare, check=True, stdout=subprocess.DEVNULL)
+        return compare(Path(folder), console)
+
+
+def compare(home: Path, console: Console) -> dict[str, Any]:
+    """The same in a prepared home."""
+    asked = json.loads((home / "asked.json").read_text(encoding="utf-8"))
+    contenders = [*_ours(home, asked), *_rivals(home, asked, console)]
+    found: dict[str, dict[int, list[dict[str, float]]]] = {}
+    facts: dict[str, dict[str, float]] = {}
+    with running(contenders, facts, console):
+        for contender in contenders:
+            if contender.path != "/parse":
                 _verify(contender, asked["probability"] if contender.headers else asked["filled_probability"])
-            with Progress(console=console, transient=True) as progress:
-                bar = progress.add_task("wrk", total=ROUNDS * len(CONNECTIONS) * len(contenders))
-                for _ in range(ROUNDS):
-                    for connections in CONNECTIONS:
-                        for contender in contenders:
-                            measured = _wrk(contender, connections, home)
-                            found.setdefault(contender.name, {}).setdefault(connections, []).append(measured)
-                            progress.advance(bar)
-            for contender in contenders:
-                facts[contender.name]["mb"] = _memory_mb(contender)
+        with Progress(console=console, transient=True) as progress:
+            bar = progress.add_task("wrk", total=ROUNDS * len(CONNECTIONS) * len(contenders))
+            for _ in range(ROUNDS):
+                for connections in CONNECTIONS:
+                    for contender in contenders:
+                        measured = _wrk(contender, connections, home)
+                        found.setdefault(contender.name, {}).setdefault(connections, []).append(measured)
+                        progress.advance(bar)
+        for contender in contenders:
+            facts[contender.name]["mb"] = _memory_mb(int(facts[contender.name]["pid"]))
     return _report(found, facts)
 
 
@@ -230,15 +236,10 @@ end
 """
 
 
-def _memory_mb(contender: Contender) -> float:
-    """Resident memory of the server and its children that listen or work for it."""
-    import psutil
-
-    total = 0
-    for process in psutil.process_iter():
-        if process.environ().get("PORT" if not contender.headers else "METEO_API_MODEL__PORT") == str(contender.port):
-            total += process.memory_info().rss
-    return total / 1e6
+def _memory_mb(pid: int) -> float:
+    """Resident memory of a server and its children."""
+    process = psutil.Process(pid)
+    return sum(each.memory_info().rss for each in (process, *process.children(recursive=True))) / 1e6
 
 
 def _report(found: dict[str, dict[int, list[dict[str, float]]]], facts: dict[str, dict[str, float]]) -> dict[str, Any]:

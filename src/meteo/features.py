@@ -19,7 +19,10 @@ NAMES = (*row.NAMES, *climate.NAMES, *surroundings.NAMES, *_RELATIVE)
 """Column names of X, in order."""
 
 
+OTHERS = surroundings.NAMES
 _OWN, _USUAL, _OTHERS = np.cumsum([len(row.NAMES), len(climate.NAMES), len(surroundings.NAMES)]).tolist()
+OTHERS_AT = slice(_USUAL, _OTHERS)
+"""Where the surroundings stand among the columns of X."""
 _AROUND = np.array(surroundings.PRESSURE_AROUND)
 
 
