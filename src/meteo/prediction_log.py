@@ -5,7 +5,7 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -14,7 +14,9 @@ from sqlalchemy import (
     JSON,
     Boolean,
     Column,
+    Connection,
     Date,
+    Dialect,
     Engine,
     Float,
     Index,
@@ -70,6 +72,9 @@ class Record:
     model_version: str
 
 
+Done = Callable[[Exception | None], object]
+
+
 class PredictionLog:
     """Appends by group commit: one writer thread puts all that wait into one transaction.
 
@@ -78,7 +83,8 @@ class PredictionLog:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._waiting: queue.SimpleQueue[tuple[Sequence[Record], asyncio.Future[None]] | None] = queue.SimpleQueue()
+        self._insert = _Insert(engine.dialect)
+        self._waiting: queue.SimpleQueue[tuple[Sequence[Record], Done] | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write, name="prediction-log", daemon=True)
 
     def create(self) -> None:
@@ -95,12 +101,18 @@ class PredictionLog:
         self._waiting.put(None)
         self._writer.join()
 
+    def put(self, records: Sequence[Record], done: Done) -> None:
+        """Have `done` called in the writer's thread once `records` are committed, with Unavailable if they could not
+        be."""
+        self._waiting.put((records, done))
+
     async def append(self, records: Sequence[Record]) -> None:
         """Return once all are committed; Unavailable when they could not be."""
+        loop = asyncio.get_running_loop()
         for start in range(0, len(records), _AT_ONCE):
-            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.put((records[start : start + _AT_ONCE], done))
-            await done
+            written: asyncio.Future[None] = loop.create_future()
+            self.put(records[start : start + _AT_ONCE], _telling(loop, written))
+            await written
 
     def _write(self) -> None:
         running = True
@@ -113,16 +125,37 @@ class PredictionLog:
             if group:
                 self._commit(group)
 
-    def _commit(self, group: Sequence[tuple[Sequence[Record], "asyncio.Future[None]"]]) -> None:
+    def _commit(self, group: Sequence[tuple[Sequence[Record], Done]]) -> None:
         failure: Exception | None = None
         try:
             with writing(self._engine) as connection:
-                connection.execute(insert(PREDICTIONS), [vars(record) for records, _ in group for record in records])
+                self._insert(connection, [record for records, _ in group for record in records])
         except Exception as error:
             failure = Unavailable("the prediction could not be recorded, so it is not given")
             failure.__cause__ = error
         for _, done in group:
-            done.get_loop().call_soon_threadsafe(_settle, done, failure)
+            done(failure)
+
+
+class _Insert:
+    """The table's INSERT, compiled once: what SQLAlchemy would do again for every group."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._statement = str(insert(PREDICTIONS).compile(dialect=dialect))
+        self._positional = dialect.positional
+        self._columns = [(column.name, column.type.dialect_impl(dialect).bind_processor(dialect))
+                         for column in PREDICTIONS.columns]  # fmt: skip
+
+    def __call__(self, connection: Connection, records: Sequence[Record]) -> None:
+        rows = []
+        for record in records:
+            known = vars(record)
+            rows.append([process(known[name]) if process else known[name] for name, process in self._columns])
+        if self._positional:
+            connection.exec_driver_sql(self._statement, [tuple(row) for row in rows])
+        else:
+            names = [name for name, _ in self._columns]
+            connection.exec_driver_sql(self._statement, [dict(zip(names, row, strict=True)) for row in rows])
 
 
 def new_id() -> str:
@@ -140,6 +173,10 @@ def records(engine: Engine, start: date | None = None, end: date | None = None) 
         query = query.where(PREDICTIONS.c.day <= end)
     with engine.connect() as connection:
         return [Record(**row) for row in connection.execute(query).mappings()]
+
+
+def _telling(loop: asyncio.AbstractEventLoop, written: "asyncio.Future[None]") -> Done:
+    return lambda failure: loop.call_soon_threadsafe(_settle, written, failure)
 
 
 def _settle(done: "asyncio.Future[None]", failure: Exception | None) -> None:
