@@ -11,13 +11,13 @@ from api_model.__main__ import application, serve
 from meteo import logs, web
 from meteo.contract import PredictRequest
 from meteo.database import connect
-from meteo.prediction_log import PredictionLog, Record
+from meteo.prediction_log import Done, PredictionLog, Record
 from meteo.settings import Settings
 
 
 class Unlogged(PredictionLog):
-    async def append(self, records: Sequence[Record]) -> None:
-        return
+    def put(self, records: Sequence[Record], done: Done) -> None:
+        done(None)
 
 
 async def parse(request: Request) -> Response:

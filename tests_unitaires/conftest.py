@@ -172,20 +172,28 @@ def card() -> Card:
 
 
 @pytest.fixture
-def bundle(tmp_path: Path, weather: Callable[..., Observations], card: Card) -> Path:
-    """A published model's files: a small booster that learnt that humid afternoons are followed by rain."""
-    rows = weather()
-    label = rain_tomorrow(rows.station, rows.day, rows.column("rainfall"))
-    known = ~np.isnan(label)
-    climate = Climate.fit(rows)
-    matrix = features.features(rows, Surroundings.of(rows), climate)
-    data = xgboost.DMatrix(matrix[known], label[known], feature_names=list(features.NAMES))
-    booster = xgboost.train({"objective": "binary:logistic", "max_depth": 3, "nthread": 1}, data, 20)
-    files = {GRAPH: export.boosted(booster), BOOSTER: bytes(booster.save_raw("ubj"))}
-    folder = tmp_path / "bundle"
-    folder.mkdir()
-    seal(files, climate, matrix[:8], card).save(folder)
-    return folder
+def make_bundle(weather: Callable[..., Observations], card: Card) -> Callable[[Path, int], Path]:
+    """Write a published model's files: a small booster that learnt that humid afternoons are followed by rain."""
+
+    def make(folder: Path, rounds: int) -> Path:
+        rows = weather()
+        label = rain_tomorrow(rows.station, rows.day, rows.column("rainfall"))
+        known = ~np.isnan(label)
+        climate = Climate.fit(rows)
+        matrix = features.features(rows, Surroundings.of(rows), climate)
+        data = xgboost.DMatrix(matrix[known], label[known], feature_names=list(features.NAMES))
+        booster = xgboost.train({"objective": "binary:logistic", "max_depth": 3, "nthread": 1}, data, rounds)
+        files = {GRAPH: export.boosted(booster), BOOSTER: bytes(booster.save_raw("ubj"))}
+        folder.mkdir()
+        seal(files, climate, matrix[:8], card).save(folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, make_bundle: Callable[[Path, int], Path]) -> Path:
+    return make_bundle(tmp_path / "bundle", 20)
 
 
 @dataclass(frozen=True)

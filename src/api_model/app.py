@@ -1,6 +1,7 @@
 """The model API: internal, for callers with a service token only."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
@@ -68,9 +69,14 @@ def create_app(
             raise
 
     async def follow_champion() -> None:
+        settled = False
         while True:
             with suppress(MeteoError):  # said by the predictor, which serves on
                 await asyncio.to_thread(reload)
+            if predictor.loaded and not settled:
+                settled = True
+                gc.collect()
+                gc.freeze()  # what lives now lives long: collections need not look through it and stall answers
             await asyncio.sleep(poll_seconds)
 
     @asynccontextmanager

@@ -27,7 +27,7 @@ from sqlalchemy import (
     select,
 )
 
-from meteo.database import UtcDateTime, writing
+from meteo.database import UtcDateTime
 from meteo.errors import Unavailable
 from meteo.migrate import Schema
 
@@ -84,6 +84,7 @@ class PredictionLog:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._insert = _Insert(engine.dialect)
+        self._connection: Connection | None = None
         self._waiting: queue.SimpleQueue[tuple[Sequence[Record], Done] | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write, name="prediction-log", daemon=True)
 
@@ -124,17 +125,28 @@ class PredictionLog:
             group = [entry for entry in batch if entry is not None]
             if group:
                 self._commit(group)
+        self._disconnect()
 
     def _commit(self, group: Sequence[tuple[Sequence[Record], Done]]) -> None:
         failure: Exception | None = None
         try:
-            with writing(self._engine) as connection:
-                self._insert(connection, [record for records, _ in group for record in records])
+            if self._connection is None:
+                self._connection = self._engine.connect().execution_options(writes=True)
+            with self._connection.begin():
+                self._insert(self._connection, [record for records, _ in group for record in records])
         except Exception as error:
+            self._disconnect()
             failure = Unavailable("the prediction could not be recorded, so it is not given")
             failure.__cause__ = error
         for _, done in group:
             done(failure)
+
+    def _disconnect(self) -> None:
+        """Let the connection go; the next commit makes a fresh one."""
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
 
 
 class _Insert:

@@ -26,7 +26,8 @@ HASTE = 4
 """The rehearsal learns so many times faster than the model, in so many times fewer rounds."""
 _MORE = 1.5
 """The model learns from more days, the newest among them, and bears more rounds."""
-_MOST_ROUNDS = 500
+_MOST_LEARNT = 28.0
+"""The most rounds times their learning rate: beyond, forecasts get sharper than they are right, and slower."""
 _PATIENCE = 30
 
 
@@ -67,7 +68,8 @@ def _rehearse_xgboost(
         booster = _boost(train, hasty, rounds, seed, [_Rounds(progress, rounds)])
         return _chances(booster, validation), {}
     watched = xgboost.DMatrix(validation.matrix, validation.label, feature_names=list(features.NAMES))
-    booster = _boost(train, hasty, _MOST_ROUNDS, seed, [_Rounds(progress, _MOST_ROUNDS)],
+    most = max(1, int(_MOST_LEARNT / params["eta"] / (HASTE * _MORE)))
+    booster = _boost(train, hasty, most, seed, [_Rounds(progress, most)],
                      evals=[(watched, "validation")], early_stopping_rounds=_PATIENCE)  # fmt: skip
     best = booster.best_iteration + 1
     return _chances(booster[:best], validation), {"rounds": int(best * HASTE * _MORE)}
@@ -164,7 +166,7 @@ class _Rounds(xgboost.callback.TrainingCallback):
 
 KINDS = {
     "xgboost": Kind(
-        {"rounds": 0, "max_depth": 8, "eta": 0.03, "subsample": 0.5, "colsample_bytree": 0.2, "min_child_weight": 60,
+        {"rounds": 0, "max_depth": 8, "eta": 0.05, "subsample": 0.8, "colsample_bytree": 0.2, "min_child_weight": 40,
          "lambda": 5, "max_bin": 64},
         _fit_xgboost, _rehearse_xgboost,
     ),
