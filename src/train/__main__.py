@@ -155,7 +155,8 @@ def _promote(settings: Settings) -> dict[str, Any]:
         "promoted": verdict.promote, "challenger": proposed.version, "reasons": verdict.reasons, "note": note,
         "champion": registry.version_of("champion"),
         "brier": {"challenger": verdict.challenger["brier"], "champion": (verdict.champion or {}).get("brier")},
-        "brier_difference": verdict.brier_difference,
+        "brier_difference": verdict.brier_difference, "worse_stations": verdict.worse_stations,
+        "behaviour": verdict.behaviour,
     }  # fmt: skip
 
 

@@ -1,6 +1,6 @@
-"""Whether the challenger may serve: it must not be surely worse than the champion on the same days."""
+"""Whether the challenger may serve: judged with the champion on the same days."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -8,6 +8,7 @@ from meteo import features
 from meteo.errors import Conflict
 from meteo.model import Model
 from meteo.observation import Floats
+from train.behaviour import behaviour, objections
 from train.dataset import Part
 from train.evaluate import metrics
 
@@ -15,22 +16,31 @@ RESAMPLES = 1000
 _SURE = 0.05
 
 
+MUCH_WORSE = 0.01
+"""A station's Brier score may be this much worse before it speaks against a challenger, if it surely is worse."""
+_FEWEST_DAYS = 60
+
+
 @dataclass(frozen=True)
 class Verdict:
     """The gate's decision with the numbers it was made on; `champion` is None where there was none.
 
-    `brier_difference` is challenger minus champion: the mean and the bounds of its 90 % bootstrap interval.
+    `brier_difference` is challenger minus champion: the mean and the bounds of its 90 % bootstrap interval. `behaviour`
+    is what `train.behaviour` found of the challenger, `worse_stations` the difference where it is much worse.
     """
 
     promote: bool
     reasons: tuple[str, ...]
     challenger: dict[str, float]
+    behaviour: dict[str, dict[str, float]]
     champion: dict[str, float] | None = None
     brier_difference: tuple[float, float, float] | None = None
+    worse_stations: dict[str, float] = field(default_factory=dict)
 
 
 def judge(challenger: Model, champion: Model | None, test: Part, ece_limit: float, seed: int) -> Verdict:
-    """Score both on `test`; the challenger is refused when its Brier score is worse beyond what chance explains.
+    """Score both on `test`. The challenger is refused when its Brier score is worse beyond what chance explains, when a
+    station gets much worse, when it is not calibrated, or when it does not answer to the weather.
 
     Conflict when the challenger learnt from days that `test` holds: its score there would mean nothing.
     """
@@ -39,29 +49,47 @@ def judge(challenger: Model, champion: Model | None, test: Part, ece_limit: floa
         raise Conflict(f"the challenger was trained on days before {held_out_from}, which the holdout now contains")
     probability = _probability(challenger, test)
     scores = metrics(test.label, probability)
-    reasons = []
+    behaved = behaviour(challenger, test, seed)
+    reasons = objections(behaved)
     if scores["ece"] > ece_limit:
         reasons.append(f"its calibration error {scores['ece']:.4f} is above {ece_limit:.4f}")
     if champion is None:
-        return Verdict(not reasons, tuple(reasons), scores)
+        return Verdict(not reasons, tuple(reasons), scores, behaved)
     serving = _probability(champion, test)
     best = metrics(test.label, serving)
     difference = (probability - test.label) ** 2 - (serving - test.label) ** 2
     interval = bootstrap_mean(difference, test.observations.day, seed)
     if interval[1] > 0:
         reasons.append(f"its Brier score {scores['brier']:.4f} is worse than the champion's {best['brier']:.4f}")
-    return Verdict(not reasons, tuple(reasons), scores, best, interval)
+    worse = worse_stations(difference, test, seed)
+    reasons += [f"at {station} its Brier score is worse by {loss:.3f}" for station, loss in worse.items()]
+    return Verdict(not reasons, tuple(reasons), scores, behaved, best, interval, worse)
+
+
+def worse_stations(difference: Floats, test: Part, seed: int) -> dict[str, float]:
+    """The stations whose Brier score is worse by more than MUCH_WORSE, surely so even though many were looked at."""
+    stations = np.unique(test.observations.station).tolist()
+    sure = _SURE / len(stations)
+    found = {}
+    for station in stations:
+        here = test.observations.station == station
+        if here.sum() >= _FEWEST_DAYS and difference[here].mean() > MUCH_WORSE:
+            mean, low, _ = bootstrap_mean(difference[here], test.observations.day[here], seed, sure)
+            if low > 0:
+                found[station] = mean
+    return found
 
 
 def _probability(model: Model, test: Part) -> Floats:
     return model.probability(features.with_climate(test.matrix, test.observations, model.climate))
 
 
-def bootstrap_mean(value: Floats, day: np.ndarray, seed: int) -> tuple[float, float, float]:
-    """The mean of `value` (n,) with its 5 % and 95 % bounds, resampling whole days: one day's stations are alike."""
+def bootstrap_mean(value: Floats, day: np.ndarray, seed: int, tail: float = _SURE) -> tuple[float, float, float]:
+    """The mean of `value` (n,) with the bounds that leave `tail` (5 %) on each side, resampling whole days: one day's
+    stations are alike."""
     _, group = np.unique(day, return_inverse=True)
     total, count = np.bincount(group, value), np.bincount(group)
     drawn = np.random.default_rng(seed).integers(0, len(total), (RESAMPLES, len(total)))
     means = total[drawn].sum(axis=1) / count[drawn].sum(axis=1)
-    low, high = np.quantile(means, [_SURE, 1 - _SURE])
+    low, high = np.quantile(means, [tail, 1 - tail])
     return float(value.mean()), float(low), float(high)

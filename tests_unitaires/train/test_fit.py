@@ -20,7 +20,7 @@ def test_a_fit_learns_and_its_card_tells_how_well(dataset: Dataset, recipe: Reci
     assert card.metrics["brier"] < card.baselines["climatology"]["brier"]
     assert card.metrics["n"] == len(dataset.test)
     assert card.params["max_depth"] == 3
-    assert card.params["min_child_weight"] == 60
+    assert card.params["min_child_weight"] == 40
     assert int(card.params["rounds"]) > 0
     assert (card.data_version, card.git_commit, card.simulated) == ("d" * 32, "c" * 40, True)
     assert card.split["train_start"] < card.split["validation_start"] < card.split["test_start"]

@@ -10,7 +10,7 @@ from meteo.errors import Conflict
 from meteo.model import CLIMATE, Model
 from train.dataset import Dataset
 from train.fit import Recipe, fit
-from train.gate import bootstrap_mean, judge
+from train.gate import bootstrap_mean, judge, worse_stations
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,8 @@ def test_a_challenger_that_learnt_nothing_is_refused_with_the_numbers(
     assert not verdict.promote
     assert verdict.champion is not None
     ours, theirs = verdict.challenger["brier"], verdict.champion["brier"]
-    assert verdict.reasons == (f"its Brier score {ours:.4f} is worse than the champion's {theirs:.4f}",)
+    assert f"its Brier score {ours:.4f} is worse than the champion's {theirs:.4f}" in verdict.reasons
+    assert any(reason.startswith("at Perth its Brier score is worse by") for reason in verdict.reasons)
     assert judge(good, bad, dataset.test, 0.5, 1).promote
 
 
@@ -54,6 +55,17 @@ def test_a_challenger_is_not_judged_on_days_it_learnt_from(good: Model, dataset:
     later = Model(good.files, good.card.model_copy(update={"split": {"test_start": date(2030, 1, 1)}}))
     with pytest.raises(Conflict, match="trained on days before 2030-01-01"):
         judge(later, None, dataset.test, 0.5, 1)
+
+
+def test_one_station_that_gets_much_worse_speaks_against_a_challenger(dataset: Dataset) -> None:
+    test = dataset.test
+    here = test.observations.station == "Perth"
+    generator = np.random.default_rng(0)
+    difference = np.where(here, generator.normal(0.03, 0.02, len(test)), generator.normal(-0.03, 0.02, len(test)))
+    assert list(worse_stations(difference, test, 1)) == ["Perth"]
+    assert worse_stations(difference, test, 1)["Perth"] == pytest.approx(difference[here].mean())
+    assert worse_stations(np.where(here, 0.009, 0), test, 1) == {}
+    assert worse_stations(np.where(here, generator.normal(0.02, 1, len(test)), 0), test, 1) == {}
 
 
 def test_a_difference_that_chance_explains_is_no_reason_to_refuse() -> None:
