@@ -49,7 +49,7 @@ backtest: setup ## train on the past only: HISTORY=… TRAIN_END=… TEST_START=
 	METEO_HOME=$$home .venv/bin/python -m train backtest --train-end "$(TRAIN_END)" \
 	  --test-start "$(TEST_START)" --test-end "$(TEST_END)" --fields "$(FIELDS)" --neighbours "$(or $(NEIGHBOURS),stored)" --without "$(WITHOUT)" $(if $(PLOTS),--plots "$(PLOTS)") --report "$(or $(REPORT),reports/backtest.json)"
 
-bench: setup ## ratios against named rivals -> reports/bench.json: HISTORY=weatherAUS.csv.gz [ONLY=ingestion]
+bench: setup ## ratios against named rivals -> reports/bench.json: HISTORY=weatherAUS.csv.gz [ONLY=ingestion|serving|cost]
 	@.venv/bin/python benchmarks --history "$(HISTORY)" --only "$(ONLY)"
 
 lock: setup ## take the newest allowed versions and write requirements/

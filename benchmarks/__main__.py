@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
+import cost
 import ingestion
 import serving
 import typer
@@ -13,7 +14,7 @@ from measure import commit
 from rich.console import Console
 from rich.table import Table
 
-BENCHMARKS = {"ingestion": ingestion.run, "serving": serving.run}
+BENCHMARKS = {"ingestion": ingestion.run, "serving": serving.run, "cost": cost.run}
 REPORT = Path("reports/bench.json")
 
 console = Console(stderr=True)

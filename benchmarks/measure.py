@@ -5,9 +5,10 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
 from typing import Any
 
 
@@ -39,12 +40,18 @@ def child(script: str, *arguments: object) -> dict[str, float]:
     return found
 
 
-def report(work: Callable[[], object]) -> None:
-    """In a child: time `work`, and say it with the process's greatest memory before and after."""
-    before = _peak_mb()
+def seconds_of(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
-    print(json.dumps({"seconds": time.perf_counter() - began, "mb_before": before, "mb": _peak_mb()}))
+    return time.perf_counter() - began
+
+
+def report(work: Callable[[], object], more: Mapping[str, float] = MappingProxyType({})) -> None:
+    """In a child: time `work`, and say it with the process's greatest memory before and after, and what `work` put into
+    `more`."""
+    before = _peak_mb()
+    seconds = seconds_of(work)
+    print(json.dumps({"seconds": seconds, "mb_before": before, "mb": _peak_mb(), **more}))
 
 
 def commit() -> str:

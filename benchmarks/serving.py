@@ -26,7 +26,7 @@ from measure import ratio
 from rich.console import Console
 from rich.progress import Progress
 
-ROUNDS = 2
+ROUNDS = 5
 SECONDS = 3
 CONNECTIONS = (1, 8, 32)
 RIVALS = Path(__file__).with_name("rivals")
@@ -63,17 +63,24 @@ def run(history: Path, console: Console) -> dict[str, Any]:
     """Requests per second, latency, memory and start of each, and the ratios."""
     if shutil.which("wrk") is None:
         raise SystemExit("the serving benchmark needs wrk: apt-get install wrk")
+    with prepared(history, console) as home:
+        return compare(home, console)
+
+
+@contextmanager
+def prepared(history: Path, console: Console) -> Iterator[Path]:
+    """A home with the history's store and a model trained on it."""
     with tempfile.TemporaryDirectory() as folder:
-        with console.status("training the model that all serve"):
+        with console.status("training the model that is served"):
             prepare = [sys.executable, str(Path(__file__).with_name("prepare.py")), str(history), folder]
             subprocess.run(prepare, check=True, stdout=subprocess.DEVNULL)
-        return compare(Path(folder), console)
+        yield Path(folder)
 
 
 def compare(home: Path, console: Console) -> dict[str, Any]:
     """The same in a prepared home."""
     asked = json.loads((home / "asked.json").read_text(encoding="utf-8"))
-    contenders = [*_ours(home, asked), *_rivals(home, asked, console)]
+    contenders = [*ours(home, asked), *_rivals(home, asked, console)]
     found: dict[str, dict[int, list[dict[str, float]]]] = {}
     facts: dict[str, dict[str, float]] = {}
     with running(contenders, facts, console):
@@ -93,7 +100,7 @@ def compare(home: Path, console: Console) -> dict[str, Any]:
     return _report(found, facts)
 
 
-def _ours(home: Path, asked: dict[str, Any]) -> list[Contender]:
+def ours(home: Path, asked: dict[str, Any]) -> list[Contender]:
     from meteo.auth import Caller, ServiceTokens
 
     headers = {"Authorization": f"Bearer {ServiceTokens(SECRET).issue(Caller('bench', 'user', 'gateway'))}"}

@@ -289,6 +289,9 @@ class TrainingRequest(Body):
 
     model: Literal["xgboost", "logistic", "random_forest"] | None = None
     params: dict[str, float | int | str] | None = Field(None, max_length=20)
+    search: int | None = Field(
+        None, ge=1, le=100, description="Try so many sets of parameters on the validation period and take the best"
+    )
 
 
 class Problem(BaseModel):

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,6 +33,7 @@ from train.gate import judge
 from train.models import Params
 from train.plots import draw
 from train.publish import publish
+from train.search import Trial, search
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -96,15 +98,20 @@ def _train(settings: Settings, params: str) -> dict[str, Any]:
     dataset = Dataset.read(settings.workspace)
     with Console(stderr=True).status("training") as status:
         progress: Callable[[str], None] = lambda text: status.update(f"training {kind}: {text}")  # noqa: E731
+        trials: list[Trial] = []
+        if asked.search:
+            best, trials = search(dataset, recipe, asked.search, progress)
+            recipe = replace(recipe, params=best)
         model = fit(dataset, recipe, _data_version(settings.workspace), git_commit(), progress)
         progress("publishing")
         registry = _registry(settings)
         run_id, version = publish(
-            model, dataset.test, registry, settings.train.experiment, settings.workspace / "dvc.lock"
+            model, dataset.test, registry, settings.train.experiment, settings.workspace / "dvc.lock", trials
         )
     return {
         "model": registry.name, "version": version, "kind": kind, "mlflow_run": run_id,
-        "data_version": model.card.data_version, "simulated": model.card.simulated, "metrics": model.card.metrics,
+        "searched": len(trials), "data_version": model.card.data_version,
+        "simulated": model.card.simulated, "metrics": model.card.metrics,
     }  # fmt: skip
 
 

@@ -45,14 +45,8 @@ def fit(
     kind = KINDS[recipe.kind]
     params = kind.parameters(recipe.params)
     progress("masking")
-    known = dataset.train + dataset.validation
-    generator = np.random.default_rng(recipe.seed)
-    sparse = masked(dataset.past, known, dataset.climate, recipe.masked_share, generator)
-    sparse.matrix[:, list(without)] = known.matrix[:, list(without)] = np.nan
-    earlier = sparse.observations.day < dataset.validation.observations.day.min()
-    chances, found = kind.rehearse(
-        known[: len(dataset.train)] + sparse[earlier], dataset.validation, params, recipe.seed, progress
-    )
+    known, sparse, early = lessons(dataset, recipe, without)
+    chances, found = kind.rehearse(early, dataset.validation, params, recipe.seed, progress)
     threshold = best_threshold(dataset.validation.label, chances)
     params = {**params, **found}
     files = kind.fit(known + sparse, params, recipe.seed, progress)
@@ -81,6 +75,19 @@ def fit(
     model = seal(files, dataset.climate, golden, card, threads=0)
     model.card.metrics.update(metrics(test.label, model.probability(test.matrix)))
     return model
+
+
+def lessons(
+    dataset: Dataset, recipe: Recipe, without: Sequence[int] | NDArray[np.intp] = ()
+) -> tuple[Part, Part, Part]:
+    """What there is to learn from: all rows before the test period, the same with something left out, and of both those
+    before the validation period, for a rehearsal."""
+    known = dataset.train + dataset.validation
+    generator = np.random.default_rng(recipe.seed)
+    sparse = masked(dataset.past, known, dataset.climate, recipe.masked_share, generator)
+    sparse.matrix[:, list(without)] = known.matrix[:, list(without)] = np.nan
+    earlier = sparse.observations.day < dataset.validation.observations.day.min()
+    return known, sparse, known[: len(dataset.train)] + sparse[earlier]
 
 
 def check(dataset: Dataset, minimum_rows: int) -> None:

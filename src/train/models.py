@@ -33,13 +33,15 @@ _PATIENCE = 30
 
 @dataclass(frozen=True)
 class Kind:
-    """A model kind: the parameters it takes with their defaults, and how it is fitted.
+    """A model kind: the parameters it takes with their defaults, the bounds of those that can be searched (and whether
+    on a logarithmic scale), and how it is fitted.
 
     `fit` gives the files of a bundle that hold what was learnt. `rehearse` learns from one part and gives the chances
     (n,) it sees for a later one, with the parameters it found on the way.
     """
 
     defaults: Params
+    space: Mapping[str, tuple[float, float, bool]]
     fit: Callable[[Part, dict[str, Any], int, Progress], Files]
     rehearse: Callable[[Part, Part, dict[str, Any], int, Progress], tuple[Floats, Params]]
 
@@ -102,7 +104,8 @@ def _rehearse_forest(
     train: Part, validation: Part, params: dict[str, Any], seed: int, progress: Progress
 ) -> tuple[Floats, Params]:
     progress("random forest")
-    return _chances(_grow(train, params, seed), validation), {}
+    chances = _chances(_grow(train, params, seed), validation)
+    return np.clip(chances, export.LEAST_CHANCE, 1 - export.LEAST_CHANCE), {}
 
 
 def _grow(part: Part, params: dict[str, Any], seed: int) -> xgboost.Booster:
@@ -168,11 +171,14 @@ KINDS = {
     "xgboost": Kind(
         {"rounds": 0, "max_depth": 8, "eta": 0.05, "subsample": 0.8, "colsample_bytree": 0.2, "min_child_weight": 40,
          "lambda": 5, "max_bin": 64},
+        {"max_depth": (3, 10, False), "eta": (0.03, 0.15, True), "subsample": (0.4, 1.0, False),
+         "colsample_bytree": (0.1, 0.6, False), "min_child_weight": (5, 200, True), "lambda": (1, 50, True)},
         _fit_xgboost, _rehearse_xgboost,
     ),
-    "logistic": Kind({"C": 0.1}, _fit_logistic, _rehearse_logistic),
+    "logistic": Kind({"C": 0.1}, {"C": (0.001, 10.0, True)}, _fit_logistic, _rehearse_logistic),
     "random_forest": Kind(
         {"n_estimators": 200, "max_depth": 12, "min_samples_leaf": 10, "max_features": 0.3},
+        {"max_depth": (6, 16, False), "min_samples_leaf": (2, 100, True), "max_features": (0.05, 0.6, False)},
         _fit_forest, _rehearse_forest,
     ),
 }  # fmt: skip

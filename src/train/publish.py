@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,16 @@ from meteo.model import CARD, GRAPH, Model
 from meteo.registry import BUNDLE, CARD_TAG, Registry
 from train.dataset import Part
 from train.evaluate import reliability
+from train.search import Trial
 
 
-def publish(model: Model, test: Part, registry: Registry, experiment: str, lock: Path) -> tuple[str, str]:
+def publish(
+    model: Model, test: Part, registry: Registry, experiment: str, lock: Path, trials: Sequence[Trial] = ()
+) -> tuple[str, str]:
     """Log run, metrics, plots and bundle, then register; (run id, version).
 
     The registration comes last: a run that was cut short leaves no version behind. `lock` is the dvc.lock that brings
-    back the data this model was trained on.
+    back the data this model was trained on. The `trials` of a search become child runs.
     """
     client = MlflowClient(registry.uri, registry.uri)
     card = model.card
@@ -51,9 +55,20 @@ def publish(model: Model, test: Part, registry: Registry, experiment: str, lock:
         client.log_text(run_id, json.dumps(bins), "evaluation/reliability.json")
         _plot(bins, Path(folder) / "reliability.png")
         client.log_artifact(run_id, str(Path(folder) / "reliability.png"), "evaluation")
+    for number, trial in enumerate(trials, 1):
+        _log_trial(client, experiment_id, run_id, number, trial)
     client.set_terminated(run_id)
     metrics = {name: f"{value:.6f}" for name, value in card.metrics.items()}
     return run_id, _register(client, registry.name, run_id, {**tags, **metrics, CARD_TAG: digest})
+
+
+def _log_trial(client: MlflowClient, experiment_id: str, parent: str, number: int, trial: Trial) -> None:
+    tags = {"mlflow.parentRunId": parent}
+    run_id = client.create_run(experiment_id, run_name=f"trial {number}", tags=tags).info.run_id
+    for name, value in trial.params.items():
+        client.log_param(run_id, name, value)
+    client.log_metric(run_id, "validation.log_loss", trial.log_loss)
+    client.set_terminated(run_id)
 
 
 def _register(client: MlflowClient, name: str, run_id: str, tags: dict[str, str]) -> str:

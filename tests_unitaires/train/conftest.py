@@ -29,4 +29,4 @@ def dataset(weather: Callable[..., Observations]) -> Dataset:
 
 @pytest.fixture(scope="session")
 def recipe() -> Recipe:
-    return Recipe("xgboost", {"max_depth": 3, "eta": 0.2}, seed=1, masked_share=0.5, minimum_rows=500)
+    return Recipe("xgboost", {"max_depth": 3, "eta": 0.15}, seed=1, masked_share=0.5, minimum_rows=500)
