@@ -5,7 +5,7 @@ export METEO_HOME ?= data
 MACHINE = .venv/bin/python deploy/local/machine.py
 GROUPS = build ingest preprocessing train monitoring api_model gateway streamlit_app mlflow airflow local dev
 
-.PHONY: help setup setup-dev up down status logs test check format backtest bench lock
+.PHONY: help setup setup-dev up down status logs test check format backtest ablation bench lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -43,11 +43,18 @@ format: setup-dev ## put the code into the project's form
 	.venv/bin/ruff check --fix-only .
 	.venv/bin/ruff format .
 
-backtest: setup ## train on the past only: HISTORY=… TRAIN_END=… TEST_START=… TEST_END=… [FIELDS=a,b,c] [NEIGHBOURS=stored|likewise|none] [WITHOUT=map,…] [PLOTS=folder]
-	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && \
-	METEO_HOME=$$home .venv/bin/python -m ingest --source file --path "$(HISTORY)" && \
-	METEO_HOME=$$home .venv/bin/python -m train backtest --train-end "$(TRAIN_END)" \
-	  --test-start "$(TEST_START)" --test-end "$(TEST_END)" --fields "$(FIELDS)" --neighbours "$(or $(NEIGHBOURS),stored)" --without "$(WITHOUT)" $(if $(PLOTS),--plots "$(PLOTS)") --report "$(or $(REPORT),reports/backtest.json)"
+define on_history # run a command of training on a store filled from HISTORY alone
+@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && \
+METEO_HOME=$$home .venv/bin/python -m ingest --source file --path "$(HISTORY)" && \
+METEO_HOME=$$home .venv/bin/python -m train $(1) --train-end "$(TRAIN_END)" --test-start "$(TEST_START)" --test-end "$(TEST_END)"
+endef
+
+backtest: setup ## train on the past only: HISTORY=… TRAIN_END=… TEST_START=… TEST_END=… [TRAIN_START=…] [FIELDS=a,b,c] [NEIGHBOURS=stored|likewise|none] [WITHOUT=map,…] [PLOTS=folder]
+	$(call on_history,backtest) $(if $(TRAIN_START),--train-start "$(TRAIN_START)") --fields "$(FIELDS)" --neighbours "$(or $(NEIGHBOURS),stored)" \
+	  --without "$(WITHOUT)" $(if $(PLOTS),--plots "$(PLOTS)") --report "$(or $(REPORT),reports/backtest.json)"
+
+ablation: setup ## what each group of features brings: HISTORY=… TRAIN_END=… TEST_START=… TEST_END=…
+	$(call on_history,ablation)
 
 bench: setup ## ratios against named rivals -> reports/bench.json: HISTORY=weatherAUS.csv.gz [ONLY=ingestion|serving|cost]
 	@.venv/bin/python benchmarks --history "$(HISTORY)" --only "$(ONLY)"

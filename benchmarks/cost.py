@@ -1,5 +1,5 @@
-"""A large batch through the API against the same rows in process, and how time and memory grow with the rows, of a batch
-and of training."""
+"""A large batch through the API against the same rows in process, and how the time and memory of a batch and of
+training grow with the rows."""
 
 import csv
 import io
@@ -139,7 +139,7 @@ def _training(home: Path, count: int) -> None:
     report(lambda: kind.fit(part, params, 1, lambda _: None))
 
 
-def _full(home: Path) -> None:
+def _full(home: Path, _: int) -> None:
     import time
 
     from meteo.settings import Settings
@@ -169,4 +169,4 @@ def _full(home: Path) -> None:
 
 if __name__ == "__main__":
     what, folder, given = sys.argv[1:]
-    {"batch": _batch, "training": _training, "full": lambda home, _: _full(home)}[what](Path(folder), int(given))
+    {"batch": _batch, "training": _training, "full": _full}[what](Path(folder), int(given))

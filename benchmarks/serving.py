@@ -246,7 +246,8 @@ end
 def _memory_mb(pid: int) -> float:
     """Resident memory of a server and its children."""
     process = psutil.Process(pid)
-    return sum(each.memory_info().rss for each in (process, *process.children(recursive=True))) / 1e6
+    resident = sum(int(each.memory_info().rss) for each in (process, *process.children(recursive=True)))
+    return resident / 1e6
 
 
 def _report(found: dict[str, dict[int, list[dict[str, float]]]], facts: dict[str, dict[str, float]]) -> dict[str, Any]:

@@ -4,9 +4,9 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -26,7 +26,7 @@ from meteo.model import UnusableModel, try_out
 from meteo.registry import Promotions, Registry
 from meteo.settings import Settings, config_file
 from meteo.store import ObservationStore
-from train.backtest import Neighbours, backtest
+from train.backtest import STEPS, Neighbours, backtest
 from train.dataset import Dataset
 from train.fit import Recipe, fit
 from train.gate import judge
@@ -65,11 +65,17 @@ def reload() -> None:
     job.run("reload", settings.log_level, lambda: _reload(settings))
 
 
+Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"])]
+
+
 @app.command("backtest")
 def run_backtest(
-    train_end: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"])],
-    test_start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"])],
-    test_end: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"])],
+    train_end: Day,
+    test_start: Day,
+    test_end: Day,
+    train_start: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="by default the oldest day")
+    ] = None,
     fields: Annotated[str, typer.Option(help="comma-separated: what the test rows are given; default all")] = "",
     neighbours: Annotated[
         Neighbours, typer.Option(help="as stored, likewise given those fields only, or none")
@@ -79,12 +85,41 @@ def run_backtest(
     report: Annotated[Path, typer.Option(help="where the scores are written")] = Path("reports/backtest.json"),
 ) -> None:
     """Train on the store's days up to --train-end, score --test-start..--test-end; touches no registry."""
+
+    def work(settings: Settings) -> dict[str, Any]:
+        scores = _backtest(
+            settings, (train_end, test_start, test_end), fields.split(",") if fields else None, neighbours,
+            without.split(",") if without else (), train_start,
+        )  # fmt: skip
+        if plots is not None:
+            draw(scores, plots)
+        _write(report, scores)
+        return {"report": str(report), "model": scores["model"], "baselines": scores["baselines"]}
+
     settings = Settings()
-    period = (train_end.date(), test_start.date(), test_end.date())
-    given = fields.split(",") if fields else None
-    job.run(
-        "backtest", settings.log_level, lambda: _backtest(settings, period, given, neighbours, without, plots, report)
-    )
+    job.run("backtest", settings.log_level, lambda: work(settings))
+
+
+@app.command()
+def ablation(
+    train_end: Day,
+    test_start: Day,
+    test_end: Day,
+    report: Annotated[Path, typer.Option(help="where the scores are written")] = Path("reports/ablation.json"),
+) -> None:
+    """Backtest with ever fewer groups of features: what each group brings."""
+
+    def work(settings: Settings) -> dict[str, Any]:
+        period = (train_end, test_start, test_end)
+        steps = [
+            {"without": hidden, **_backtest(settings, period, None, "stored", hidden, None)["model"]}
+            for hidden in STEPS
+        ]
+        _write(report, {"steps": steps})
+        return {"report": str(report), "auc": [step["auc"] for step in steps]}
+
+    settings = Settings()
+    job.run("ablation", settings.log_level, lambda: work(settings))
 
 
 def _train(settings: Settings, params: str) -> dict[str, Any]:
@@ -117,25 +152,27 @@ def _train(settings: Settings, params: str) -> dict[str, Any]:
 
 def _backtest(
     settings: Settings,
-    period: tuple[date, date, date],
+    period: tuple[datetime, datetime, datetime],
     fields: list[str] | None,
     neighbours: Neighbours,
-    without: str,
-    plots: Path | None,
-    report: Path,
+    without: Sequence[str],
+    train_start: datetime | None,
 ) -> dict[str, Any]:
     observations = ObservationStore(connect(settings.observations_url)).window()
     recipe = _recipe(settings, settings.train.kind, settings.train.params)
+    train_end, test_start, test_end = (given.date() for given in period)
+    hidden = f" without {', '.join(without)}" if without else ""
     with Console(stderr=True).status("backtest") as status:
-        scores = backtest(
-            observations, *period, fields, recipe, lambda text: status.update(f"backtest: {text}"), neighbours,
-            without.split(",") if without else (),
+        return backtest(
+            observations, train_end, test_start, test_end, fields, recipe,
+            lambda text: status.update(f"backtest{hidden}: {text}"), neighbours, without,
+            train_start.date() if train_start else None,
         )  # fmt: skip
-    if plots is not None:
-        draw(scores, plots)
+
+
+def _write(report: Path, found: dict[str, Any]) -> None:
     report.parent.mkdir(parents=True, exist_ok=True)
-    report.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
-    return {"report": str(report), "model": scores["model"], "baselines": scores["baselines"]}
+    report.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def _promote(settings: Settings) -> dict[str, Any]:

@@ -33,6 +33,9 @@ GROUPS = {
 }
 """Groups of features by their names, for ablation."""
 
+STEPS = ((), ("map",), ("map", "gradients", "yesterday", "sides"), tuple(GROUPS))
+"""What an ablation hides, one step after the other: nothing first, all but the station's own row last."""
+
 SITUATIONS: dict[str, tuple[Sequence[str], Neighbours]] = {
     "five fields": (("humidity_3pm", "pressure_3pm", "rainfall", "wind_gust_speed", "temp_3pm"), "stored"),
     "five fields, no neighbours": (("humidity_3pm", "pressure_3pm", "rainfall", "wind_gust_speed", "temp_3pm"), "none"),
@@ -54,13 +57,16 @@ def backtest(
     progress: Progress,
     neighbours: Neighbours = "stored",
     without: Sequence[str] = (),
+    train_start: date | None = None,
 ) -> dict[str, Any]:
     """Scores of the model and the baselines on test_start..test_end, overall, by year and by station.
 
-    Training sees rows up to `train_end`; with `fields` the test rows are given those fields only, as a sparse form
-    would be. Their `neighbours` are as stored, given those fields only ("likewise", as at an early hour), or none. The
-    groups of features named in `without` are known to nobody.
+    Training sees rows from `train_start`, by default the oldest, up to `train_end`; with `fields` the test rows are
+    given those fields only, as a sparse form would be. Their `neighbours` are as stored, given those fields only
+    ("likewise", as at an early hour), or none. The groups of features named in `without` are known to nobody.
     """
+    if train_start is not None:
+        observations = observations[observations.day >= np.datetime64(train_start, "D")]
     progress("features")
     dataset = dataset_of(observations, train_end, test_start, test_end)
     label = rain_tomorrow(observations.station, observations.day, observations.column("rainfall"))

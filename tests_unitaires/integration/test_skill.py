@@ -40,7 +40,6 @@ def test_the_model_reaches_its_skill_on_days_it_never_saw(history: Path, tmp_pat
         assert found["situations"][situation]["auc"] >= auc
         assert found["situations"][situation]["ece"] <= ece
     skill = {name: scores["brier_skill"] for name, scores in found["by_station"].items()}
-    assert skill.pop("Katherine") > 0.15, "short of .2: see docs/model.md"
     assert min(skill.values()) > 0.2
     assert set(found["by_year"]) == {"2015", "2016", "2017"}
 
