@@ -23,6 +23,7 @@ import uvicorn
 import xgboost
 from sqlalchemy import text
 
+from api_model.shelf import Shelf
 from meteo import features
 from meteo.climate import Climate
 from meteo.database import connect
@@ -171,7 +172,7 @@ def card() -> Card:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_bundle(weather: Callable[..., Observations], card: Card) -> Callable[[Path, int], Path]:
     """Write a published model's files: a small booster that learnt that humid afternoons are followed by rain."""
 
@@ -191,9 +192,15 @@ def make_bundle(weather: Callable[..., Observations], card: Card) -> Callable[[P
     return make
 
 
+@pytest.fixture(scope="session")
+def _bundle(tmp_path_factory: pytest.TempPathFactory, make_bundle: Callable[[Path, int], Path]) -> Path:
+    return make_bundle(tmp_path_factory.mktemp("published") / "bundle", 20)
+
+
 @pytest.fixture
-def bundle(tmp_path: Path, make_bundle: Callable[[Path, int], Path]) -> Path:
-    return make_bundle(tmp_path / "bundle", 20)
+def bundle(tmp_path: Path, _bundle: Path) -> Path:
+    """A published model's files, which a test may damage."""
+    return Path(shutil.copytree(_bundle, tmp_path / "bundle"))
 
 
 @dataclass(frozen=True)
@@ -245,6 +252,15 @@ def folders(bundle: Path) -> Folders:
     second = bundle.with_name("second")
     shutil.copytree(bundle, second)
     return Folders(folders={"1": bundle, "2": second}, aliases={"champion": "1"})
+
+
+@pytest.fixture
+def shelf(folders: Folders, tmp_path: Path) -> Shelf:
+    """Models on disk, of which both versions were tried already."""
+    for version in folders.folders:
+        place = tmp_path / "models" / f"{version}-{folders.get(version).digest[:16]}"
+        shutil.copytree(folders.folders[version], place)
+    return Shelf(folders, tmp_path / "models")
 
 
 @pytest.fixture

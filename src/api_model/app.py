@@ -17,7 +17,7 @@ from sqlalchemy import RowMapping
 from api_model import batch
 from api_model.metrics import ModelMetrics
 from api_model.predictor import Predictor
-from api_model.together import Together, record
+from api_model.together import Together
 from meteo import web
 from meteo.auth import Caller, ServiceTokens
 from meteo.contract import (
@@ -28,7 +28,6 @@ from meteo.contract import (
     Forecast,
     IngestionBody,
     ModelVersion,
-    Prediction,
     PredictRequest,
     Promotion,
     QuarantinedBody,
@@ -121,14 +120,7 @@ def create_app(
         body = await request.body()
         rows = await asyncio.to_thread(form.read, body)
         asked = await asyncio.to_thread(lambda: [batch.parsed(row) for row in rows])
-        answers = await asyncio.to_thread(predictor.batch, asked, web.request_id(request))
-        given = [(one, answer) for one, answer in zip(asked, answers, strict=True)
-                 if isinstance(one, PredictRequest) and isinstance(answer, Prediction)]  # fmt: skip
-        await log.append(await asyncio.to_thread(
-            lambda: [record(one, answer, current.subject) for one, answer in given]
-        ))  # fmt: skip
-        for _, answer in given:
-            metrics.predicted(answer)
+        answers = await together.batch(asked, web.request_id(request), current.subject)
         return Response(await asyncio.to_thread(form.write, rows, answers), media_type=form.media_type)
 
     @app.get("/forecast")

@@ -2,9 +2,11 @@
 
 import csv
 import io
-import json
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,6 +17,8 @@ from meteo.errors import InvalidInput
 from meteo.observation import BY_NAME
 
 MOST_ROWS = 100_000
+MOST_KNOWN = 10_000
+_DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 CSV, JSON, ARROW = "text/csv", "application/json", "application/vnd.apache.arrow.stream"
 _ANSWER = ("prediction_id", "probability", "rain_tomorrow", "threshold", "neighbours_used")
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -52,17 +56,18 @@ def rows_of_json(body: bytes) -> list[Any]:
     return _within_limits(rows)
 
 
-def rows_of_csv(body: bytes) -> list[dict[str, Any]]:
+def rows_of_csv(body: bytes) -> list[Any]:
     """The rows of a CSV with the columns station, date and any fields; blank cells are left out."""
     try:
-        reader = csv.DictReader(io.StringIO(body.decode("utf-8-sig")), strict=True)
-        header = [name.strip() for name in reader.fieldnames or []]
-        reader.fieldnames = header
-        rows = list(reader)
+        lines = list(csv.reader(io.StringIO(body.decode("utf-8-sig")), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
         raise InvalidInput(f"body: not a CSV in UTF-8: {error}", [("body", "not a CSV in UTF-8")]) from error
+    header = [name.strip() for name in lines[0]] if lines else []
     _require_columns(header)
-    return _within_limits([_request(row) for row in rows])
+    rows = [line for line in lines[1:] if line]
+    _within_limits(rows)
+    readers = [(name, _Reader(name)) for name in header]
+    return [_request(readers, row) for row in rows]
 
 
 def rows_of_arrow(body: bytes) -> list[Any]:
@@ -86,8 +91,11 @@ def rows_of_arrow(body: bytes) -> list[Any]:
 
 def parsed(row: Any) -> PredictRequest | BatchError:
     """One row as a request, or what is wrong with it."""
+    if isinstance(row, dict) and isinstance(row.get("date"), str) and _DATE.fullmatch(row["date"]):
+        with suppress(ValueError):  # such as 30 February: validation names it
+            row = {**row, "date": date.fromisoformat(row["date"])}
     try:
-        return PredictRequest.model_validate_json(json.dumps(row))
+        return PredictRequest.model_validate(row)
     except ValidationError as error:
         return refused(field_errors(list(error.errors(include_input=False, include_url=False, include_context=False))))
 
@@ -134,23 +142,42 @@ def csv_of(rows: Rows, answers: Answers) -> bytes:
     return text.getvalue().encode()
 
 
-def _request(row: Mapping[str, str | None]) -> dict[str, Any]:
-    cells = {name: (cell or "").strip() for name, cell in row.items() if isinstance(name, str)}
-    observation = {name: _value(name, cell) for name, cell in cells.items()
-                   if cell and name not in ("station", "date")}  # fmt: skip
-    request: dict[str, Any] = {"station": cells["station"], "date": cells["date"], "observation": observation}
-    return {**request, "cells": "more than the header has"} if None in row else request
+class _Reader:
+    """Reads the cells of one column; what it has read once it knows, for readings repeat."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._known: dict[str, Any] = {}
+
+    def __call__(self, cell: str) -> Any:
+        if cell not in self._known:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            self._known[cell] = _value(self._name, cell.strip())
+        return self._known[cell]
+
+
+def _request(readers: Sequence[tuple[str, _Reader]], row: Sequence[str]) -> dict[str, Any]:
+    observation = {name: value for (name, read), cell in zip(readers, row, strict=False)
+                   if (value := read(cell)) is not None}  # fmt: skip
+    request = {name: observation.pop(name, "") for name in ("station", "date")}
+    if len(row) > len(readers):
+        request["cells"] = "more than the header has"
+    return {**request, "observation": observation}
 
 
 def _value(name: str, cell: str) -> Any:
-    """A number or a truth where the cell is one; else the text, which validation then names."""
+    """A number or a truth where the cell is one, None where it is blank; else the text, which validation then names."""
+    if not cell:
+        return None
     if name == "rain_today":
         return _TRUTH.get(cell.lower(), cell)
     if name in BY_NAME and not BY_NAME[name].compass:
         try:
-            return BY_NAME[name].read(cell)
+            value = BY_NAME[name].read(cell)
         except ValueError:
             return cell
+        return None if value != value else value
     return cell
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -128,6 +129,7 @@ class Neighbours:
         return Surroundings.of(self._store.window(first - timedelta(days=1), last))
 
 
+@lru_cache(10_000)
 def period(name: str, day: date) -> Period:
     """What a forecast made from the row of `day` covers, on the station's clock."""
     start, end = rain_period(day, station(name).zone)

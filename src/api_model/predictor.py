@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -42,6 +42,7 @@ class Predictor:
         self.neighbours = neighbours
         self._model: Model | None = None
         self._others: dict[str, Model] = {}
+        self._names: dict[str, ModelName] = {}
         self._forecasts: dict[date, tuple[Model, Surroundings, Forecast]] = {}
         self._loading = threading.Lock()
         self.problem: str | None = "no model has been loaded yet"
@@ -139,9 +140,14 @@ class Predictor:
         return [answer for answer in answers if answer is not None]
 
     def batch(
-        self, requests: Sequence[PredictRequest | BatchError], request_id: str, now: datetime | None = None
+        self,
+        requests: Sequence[PredictRequest | BatchError],
+        request_id: str,
+        now: datetime | None = None,
+        done: Callable[[Sequence[tuple[PredictRequest, Prediction]]], object] = lambda _: None,
     ) -> list[Prediction | BatchError]:
-        """Each row's answer in its place, computed together; reasons are not given here."""
+        """Each row's answer in its place, computed together; reasons are not given here. `done` is told of the answers
+        as they come, some at a time."""
         answers: list[Prediction | BatchError] = []
         sound: dict[str | None, list[int]] = {}
         for index, request in enumerate(requests):
@@ -167,10 +173,14 @@ class Predictor:
                 some = rows[close]
                 margins = model.estimator.margin(model.matrix(some, around, rained[close])).tolist()
                 used = around.used(some.station, some.day).tolist()
+                told = []
                 for place, margin, count, values in zip(close.tolist(), margins, used, some.values, strict=True):
                     one = given[place]
                     covers = period(one.station, one.date)
-                    answers[members[place]] = self._answer(one, request_id, model, margin, values, count, covers)
+                    answer = self._answer(one, request_id, model, margin, values, count, covers)
+                    answers[members[place]] = answer
+                    told.append((one, answer))
+                done(told)
         return answers
 
     def forecast(self, day: date | None) -> Forecast:
@@ -204,7 +214,7 @@ class Predictor:
             )
         return Forecast(
             date=day,
-            model=ModelName(name=self._shelf.source.name, version=model.version),
+            model=self._name(model.version),
             threshold=model.card.threshold,
             simulated=model.card.simulated,
             stations=found,
@@ -215,7 +225,7 @@ class Predictor:
         covers: Period,
     ) -> Prediction:  # fmt: skip
         probability = 1 / (1 + math.exp(-margin))
-        return Prediction(
+        return Prediction.model_construct(
             prediction_id=new_id(),
             station=request.station,
             date=request.date,
@@ -223,12 +233,18 @@ class Predictor:
             probability=probability,
             rain_tomorrow=probability >= model.card.threshold,
             threshold=model.card.threshold,
-            model=ModelName(name=self._shelf.source.name, version=model.version),
+            model=self._name(model.version),
             missing=missing_fields(values),
             neighbours_used=used,
             request_id=request_id,
             simulated=model.card.simulated,
         )
+
+    def _name(self, version: str) -> ModelName:
+        known = self._names.get(version)
+        if known is None:
+            known = self._names[version] = ModelName(name=self._shelf.source.name, version=version)
+        return known
 
 
 def _check(request: PredictRequest, now: datetime) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from api_model.metrics import ModelMetrics
 from api_model.predictor import Predictor
-from meteo.contract import Prediction, PredictRequest
+from meteo.contract import BatchError, Prediction, PredictRequest
 from meteo.prediction_log import PredictionLog, Record
 
 MOST = 64
@@ -37,6 +37,24 @@ class Together:
         if len(self._waiting) == 1:
             loop.call_soon(self._answer, loop)
         return await answered
+
+    async def batch(
+        self, asked: Sequence[PredictRequest | BatchError], request_id: str, subject: str
+    ) -> list[Prediction | BatchError]:
+        """Each row's answer in its place, once all are in the log; they are written while the next are computed."""
+        loop = asyncio.get_running_loop()
+        writing: list[asyncio.Future[None]] = []
+
+        def log(pairs: Sequence[tuple[PredictRequest, Prediction]]) -> None:
+            records = [record(one, answer, subject) for one, answer in pairs]
+            loop.call_soon_threadsafe(lambda: writing.append(asyncio.ensure_future(self._log.append(records))))
+
+        answers = await asyncio.to_thread(self._predictor.batch, asked, request_id, done=log)
+        await asyncio.gather(*writing)
+        for answer in answers:
+            if isinstance(answer, Prediction):
+                self._metrics.predicted(answer)
+        return answers
 
     def _answer(self, loop: asyncio.AbstractEventLoop) -> None:
         group, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
@@ -78,7 +96,7 @@ def record(asked: PredictRequest, answer: Prediction, subject: str) -> Record:
         subject=subject,
         station=answer.station,
         day=answer.date,
-        observation=asked.observation.model_dump(exclude_none=True),
+        observation={name: value for name, value in vars(asked.observation).items() if value is not None},
         probability=answer.probability,
         threshold=answer.threshold,
         rain_tomorrow=answer.rain_tomorrow,

@@ -1,5 +1,6 @@
 import csv
 import io
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -46,7 +47,7 @@ def log_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def client(folders: Any, log_url: str, store: ObservationStore, weather: Callable[..., Observations], tmp_path: Path
+def client(folders: Any, shelf: Shelf, log_url: str, store: ObservationStore, weather: Callable[..., Observations]
            ) -> Iterator[TestClient]:  # fmt: skip
     run = store.ingestions.begin("demo", {})
     wrong = Quarantined("Sydney", date(2020, 1, 31), "humidity_3pm: outside 0 to 100 %", ["humidity_3pm"],
@@ -54,7 +55,7 @@ def client(folders: Any, log_url: str, store: ObservationStore, weather: Callabl
     record = FileRecord("f", STORED, "demo", "[]", 1, bytes=5)
     store.upsert(run.id, record, [Batch(weather(days=30), "IDCJDW2124", [wrong])], Windy())
     store.ingestions.finish(run.id, "success", 0.1, [])
-    predictor = Predictor(Shelf(folders, tmp_path / "models"), Neighbours(store))
+    predictor = Predictor(shelf, Neighbours(store))
     app = create_app(predictor, PredictionLog(connect(log_url)), store, TOKENS, folders, poll_seconds=60)
     with TestClient(app) as found:
         found.headers["Authorization"] = f"Bearer {TOKENS.issue(Caller('ann', 'user', 'gateway'))}"
@@ -240,10 +241,10 @@ def test_metrics_count_predictions_by_station_and_class(client: TestClient) -> N
 
 
 def test_without_a_model_it_is_alive_but_not_ready(
-    log_url: str, store: ObservationStore, folders: Any, tmp_path: Path
+    log_url: str, store: ObservationStore, folders: Any, shelf: Shelf
 ) -> None:
     folders.aliases.clear()
-    predictor = Predictor(Shelf(folders, tmp_path / "models"), Neighbours(store))
+    predictor = Predictor(shelf, Neighbours(store))
     app = create_app(predictor, PredictionLog(connect(log_url)), store, TOKENS, folders, poll_seconds=60)
     with TestClient(app) as client:
         assert client.get("/health/live").status_code == 200
@@ -299,6 +300,7 @@ def test_a_promotion_serves_at_once_and_one_call_takes_it_back(client: TestClien
 
 
 def test_a_version_that_cannot_serve_is_not_promoted(client: TestClient, admin: dict[str, str], folders: Any) -> None:
-    (folders.folders["2"] / "model.onnx").write_bytes(b"")
-    assert client.post("/models/2/promote", json={}, headers=admin).status_code == 503
+    folders.folders["3"] = shutil.copytree(folders.folders["2"], folders.folders["2"].with_name("third"))
+    (folders.folders["3"] / "model.onnx").write_bytes(b"")
+    assert client.post("/models/3/promote", json={}, headers=admin).status_code == 503
     assert folders.aliases == {"champion": "1"}

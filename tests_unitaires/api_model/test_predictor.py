@@ -28,8 +28,8 @@ def ask(fields: dict[str, object], **more: object) -> PredictRequest:
 
 
 @pytest.fixture
-def predictor(folders: Any, store: ObservationStore, tmp_path: Path) -> Predictor:
-    found = Predictor(Shelf(folders, tmp_path / "models"), Neighbours(store))
+def predictor(shelf: Shelf, store: ObservationStore) -> Predictor:
+    found = Predictor(shelf, Neighbours(store))
     found.reload()
     return found
 
@@ -91,8 +91,8 @@ def test_a_day_to_come_and_an_unknown_station_are_refused(predictor: Predictor) 
         predictor.predict(ask({"humidity_3pm": 90.0}, station="Sidney"), "r", NOW)
 
 
-def test_before_a_model_is_loaded_nothing_is_answered(folders: Any, store: ObservationStore, tmp_path: Path) -> None:
-    empty = Predictor(Shelf(folders, tmp_path / "models"), Neighbours(store))
+def test_before_a_model_is_loaded_nothing_is_answered(shelf: Shelf, store: ObservationStore) -> None:
+    empty = Predictor(shelf, Neighbours(store))
     empty.resume()
     assert not empty.loaded
     with pytest.raises(Unavailable, match="no model is loaded"):
@@ -106,10 +106,10 @@ def test_a_new_champion_is_swapped_in(predictor: Predictor, folders: Any) -> Non
 
 
 def test_when_the_registry_is_away_the_old_model_serves_on_even_after_a_restart(
-    predictor: Predictor, folders: Any, store: ObservationStore, tmp_path: Path
+    predictor: Predictor, folders: Any, store: ObservationStore, shelf: Shelf
 ) -> None:
     folders.faults.append("away")
-    again = Predictor(Shelf(folders, tmp_path / "models"), Neighbours(store))
+    again = Predictor(shelf, Neighbours(store))
     again.resume()
     for service in (predictor, again):
         with pytest.raises(Unavailable):
@@ -149,11 +149,11 @@ def test_a_batch_of_days_years_apart_reads_only_the_days_around_them(
 
 
 def test_the_map_is_computed_again_only_when_something_changed(
-    folders: Any, store: ObservationStore, weather: Build, tmp_path: Path
+    folders: Any, store: ObservationStore, weather: Build, shelf: Shelf
 ) -> None:
     put(store, weather(stations=("Richmond", "Sydney"), days=30))
     clock = Clock()
-    predictor = Predictor(Shelf(folders, tmp_path / "models"), Neighbours(store, clock))
+    predictor = Predictor(shelf, Neighbours(store, clock))
     predictor.reload()
     first = predictor.forecast(None)
     assert predictor.forecast(first.date) is first

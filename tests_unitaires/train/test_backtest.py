@@ -44,6 +44,15 @@ def test_fewer_fields_are_a_harder_task(weather: Build, recipe: Recipe) -> None:
     assert blind["auc"] < full["auc"] - 0.2
 
 
+def test_training_can_begin_later(weather: Build, recipe: Recipe) -> None:
+    rows = weather(days=730)
+    start = date(2020, 6, 1)
+    cut = backtest(rows[rows.day >= np.datetime64(start)], *PERIOD, None, recipe, lambda _: None)
+    late = backtest(rows, *PERIOD, None, recipe, lambda _: None, train_start=start)
+    assert late["model"] == cut["model"]
+    assert late["model"]["brier"] != backtest(rows, *PERIOD, None, recipe, lambda _: None)["model"]["brier"]
+
+
 @pytest.mark.parametrize(
     ("period", "fields", "sentence"),
     [((PERIOD[1], PERIOD[0], PERIOD[2]), None, "must lie before TEST_START"),
