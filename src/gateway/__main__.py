@@ -45,7 +45,7 @@ def serve(context: typer.Context) -> None:
         Audit(engine),
         ModelApi(model_api, ServiceTokens(settings.secret(settings.service_secret, "METEO_SERVICE_SECRET"))),
         Airflow(airflow, settings.airflow.username, settings.airflow.password.get_secret_value()),
-        Mlflow(mlflow, settings.train.model_name),
+        Mlflow(mlflow),
     )
     uvicorn.run(
         create_app(services, [model_api, airflow, mlflow]), host=settings.gateway.host, port=settings.gateway.port,

@@ -28,14 +28,15 @@ class Upstream:
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def call(self, method: str, *path: str, **options: Any) -> httpx.Response:
+    async def call(self, method: str, *path: str, deadline: float | None = None, **options: Any) -> httpx.Response:
         """The answer to `method` at the path made of these parts, each quoted; Unavailable when none came in time."""
+        seconds = deadline or self._deadline
         if not {"", ".", ".."}.isdisjoint(path):
             raise NotFound("no such path")
         url = "/" + "/".join(quote(part, safe="") for part in path)
         try:
-            async with asyncio.timeout(self._deadline):
-                return await self._client.request(method, url, **options)
+            async with asyncio.timeout(seconds):
+                return await self._client.request(method, url, timeout=seconds, **options)
         except (httpx.HTTPError, TimeoutError) as error:
             raise Unavailable(f"{self.name} does not answer", retry_after=10) from error
 
@@ -50,12 +51,13 @@ class ModelApi:
     async def ask(
         self, request: Request, user: User, method: str, *path: str,
         content: bytes | None = None, params: Mapping[str, Any] | None = None, passed: Sequence[str] = (),
+        deadline: float | None = None,
     ) -> Response:  # fmt: skip
         """Its answer as it is: bodies and the headers named in `passed` go through unparsed, errors are problem+json
         already."""
         token = self._tokens.issue(Caller(user.username, user.role, "gateway"))
         answer = await self._upstream.call(
-            method, *path, content=content, params=params,
+            method, *path, content=content, params=params, deadline=deadline,
             headers={name: request.headers[name] for name in passed if name in request.headers}
             | {"Authorization": f"Bearer {token}", "X-Request-ID": web.request_id(request)},
         )  # fmt: skip

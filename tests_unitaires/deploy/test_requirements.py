@@ -12,7 +12,7 @@ GROUPS = {
     "preprocessing": "preprocessing.__main__",
     "train": "train.__main__",
     "monitoring": "monitoring.__main__",
-    "api_model": "api_model.__main__",
+    "api_model": "api_model.__main__, onnxruntime, pyarrow, xgboost",
     "gateway": "gateway.__main__",
     "streamlit_app": "streamlit_app.__main__, streamlit_app.views.pipelines",
 }

@@ -77,7 +77,7 @@ def services(tmp_path: Path, upstreams: list[Upstream]) -> Services:
         Audit(engine),
         ModelApi(model_api, ServiceTokens(SERVICE_SECRET)),
         Airflow(airflow, "gateway", "airflow-password"),
-        Mlflow(mlflow, "rain-tomorrow"),
+        Mlflow(mlflow),
     )
 
 

@@ -198,27 +198,34 @@ def test_status_tells_the_truth_of_every_part(client: TestClient, behind: Any) -
     }  # fmt: skip
 
 
-def test_models_are_listed_newest_first_with_their_aliases(client: TestClient, behind: Any, log_in: LogIn) -> None:
-    prefix = "GET /api/2.0/mlflow"
-    behind.answers[f"{prefix}/registered-models/get"] = JSONResponse(
-        {"registered_model": {"aliases": [{"alias": "champion", "version": "10"}]}}
-    )
-    tags = [
-        {"key": "kind", "value": "xgboost"},
-        {"key": "brier", "value": "0.1"},
-        {"key": "simulated", "value": "true"},
-    ]
-    behind.answers[f"{prefix}/model-versions/search"] = JSONResponse(
-        {"model_versions": [{"version": name, "creation_timestamp": 5, "tags": tags} for name in ("9", "10")]}
-    )
-    newest, older = client.get("/admin/models", headers=log_in("root")).json()
-    assert (newest["version"], newest["aliases"], older["aliases"]) == ("10", ["champion"], [])
-    assert (newest["kind"], newest["metrics"], newest["simulated"]) == ("xgboost", {"brier": 0.1}, True)
+def test_a_promotion_is_passed_on_and_audited_with_before_and_after(
+    client: TestClient, behind: Any, log_in: LogIn, services: Services
+) -> None:
+    behind.answers["POST /models/4/promote"] = JSONResponse({"version": "4", "previous": "3"})
+    behind.answers["POST /models/5/promote"] = JSONResponse({"detail": "no"}, 409)
+    behind.answers["POST /models/rollback"] = JSONResponse({"version": "3", "previous": "4"})
+    root = log_in("root")
+    why = {"reason": "better in the tropics", "expected": "3"}
+    assert client.post("/admin/models/4/promote", json=why, headers=root).json() == {"version": "4", "previous": "3"}
+    assert json.loads(behind.calls[-1][3]) == why
+    assert client.post("/admin/models/5/promote", headers=root).status_code == 409
+    assert client.post("/admin/models/x/promote", headers=root).status_code == 422
+    assert client.post("/admin/models/4/promote", json={"why": "x"}, headers=root).status_code == 422
+    assert client.post("/admin/models/rollback", headers=root).json()["version"] == "3"
+    back, refused, done = services.audit.latest(3)
+    assert (done["action"], done["outcome"]) == ("promote model", "success")
+    assert done["detail"] == {"version": "4", "reason": "better in the tropics", "before": "3", "after": "4"}
+    assert (refused["outcome"], refused["detail"]) == ("answered 409", {"version": "5", "reason": ""})
+    assert (back["action"], back["detail"]) == ("roll back model", {"before": "4", "after": "3"})
 
 
-def test_no_registered_model_is_an_empty_list(client: TestClient, behind: Any, log_in: LogIn) -> None:
-    behind.answers["GET /api/2.0/mlflow/registered-models/get"] = JSONResponse({}, 404)
-    assert client.get("/admin/models", headers=log_in("root")).json() == []
+def test_a_promotion_that_cannot_be_asked_for_is_audited_too(
+    client: TestClient, behind: Any, log_in: LogIn, services: Services
+) -> None:
+    behind.answers["POST /models/4/promote"] = PlainTextResponse("<html>")
+    assert client.post("/admin/models/4/promote", headers=log_in("root")).status_code == 502
+    (last,) = services.audit.latest(1)
+    assert (last["action"], last["outcome"]) == ("promote model", "failure")
 
 
 def test_a_decision_on_a_refused_row_is_passed_on_and_audited(
@@ -236,7 +243,7 @@ def test_a_decision_on_a_refused_row_is_passed_on_and_audited(
     assert (first["actor"], first["action"], first["outcome"], first["detail"]) == (
         "root", "release quarantined row", "success", {"row": 7},
     )  # fmt: skip
-    assert (second["action"], second["outcome"]) == ("discard quarantined row", "Conflict")
+    assert (second["action"], second["outcome"]) == ("discard quarantined row", "answered 409")
 
 
 @pytest.mark.parametrize(
@@ -246,6 +253,8 @@ def test_a_decision_on_a_refused_row_is_passed_on_and_audited(
         ("/admin/ingestions/3/quarantine", {}, "/ingestions/3/quarantine"),
         ("/admin/quarantine", {"state": "waiting"}, "/quarantine"),
         ("/admin/data-quality", {"start": "2024-01-01"}, "/data-quality"),
+        ("/admin/models", {}, "/models"),
+        ("/admin/models/7", {}, "/models/7"),
     ],
 )
 def test_what_came_in_is_read_from_the_model_api(

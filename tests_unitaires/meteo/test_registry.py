@@ -132,7 +132,8 @@ def test_nobody_there_is_unavailable() -> None:
 
 
 def test_promotions_remember_what_served_before(registry: Registry, database: str) -> None:
-    promotions = Promotions(registry, connect(database))
+    engine = connect(database)
+    promotions = Promotions(registry, engine)
     with pytest.raises(Conflict, match="no previous version"):
         promotions.rollback()
     assert promotions.promote("1") is None
@@ -144,3 +145,4 @@ def test_promotions_remember_what_served_before(registry: Registry, database: st
     assert registry.version_of("previous") == "1"
     assert promotions.rollback() == ("2", "1")
     assert (registry.version_of("champion"), registry.version_of("previous")) == ("1", "2")
+    engine.dispose()

@@ -1,8 +1,8 @@
 """What admins run and read: pipelines, what came in, models, the audit trail."""
 
 import asyncio
+import json
 from datetime import date
-from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
@@ -10,15 +10,17 @@ from fastapi.responses import PlainTextResponse, Response
 from pydantic import BaseModel
 
 from gateway.airflow import Dag, Run, RunWithTasks
-from gateway.mlflow import ModelVersion
 from gateway.services import CurrentAdmin, Services, Wired
 from gateway.users import User
 from meteo import web
 from meteo.contract import (
     Body,
+    Champion,
     DataQuality,
     IngestionBody,
     IngestionRequest,
+    ModelVersion,
+    Promotion,
     QuarantinedBody,
     QuarantineState,
     TrainingRequest,
@@ -29,6 +31,10 @@ from meteo.station import station
 router = APIRouter(prefix="/admin", tags=["admin"])
 
 Limit = Annotated[int, Query(ge=1, le=200)]
+PROMOTION_SECONDS = 90.0
+"""A version may have to be downloaded and tried first."""
+
+Version = Annotated[str, Path(pattern="^[0-9]{1,9}$")]
 RunId = Annotated[str, Path(max_length=250)]
 
 
@@ -106,9 +112,8 @@ async def decide(
 ) -> Response:
     """Store a refused row without the fields at fault, or decide that it is worth nothing."""
     answer = await wired.model_api.ask(request, admin, "POST", "quarantine", str(row_id), decision)
-    outcome = "success" if answer.status_code == 200 else HTTPStatus(answer.status_code).phrase
     await asyncio.to_thread(
-        wired.audit.write, request, admin.username, f"{decision} quarantined row", outcome, row=row_id
+        wired.audit.write, request, admin.username, f"{decision} quarantined row", _outcome(answer), row=row_id
     )
     return answer
 
@@ -122,16 +127,59 @@ async def data_quality(
     return await wired.model_api.ask(request, admin, "GET", "data-quality", params=params)
 
 
-@router.get("/models")
-async def models(_: CurrentAdmin, wired: Wired) -> list[ModelVersion]:
+@router.get("/models", response_model=list[ModelVersion])
+async def models(request: Request, admin: CurrentAdmin, wired: Wired) -> Response:
     """Published versions, newest first."""
-    return await wired.mlflow.versions()
+    return await wired.model_api.ask(request, admin, "GET", "models")
+
+
+@router.get("/models/{version}")
+async def model_card(version: Version, request: Request, admin: CurrentAdmin, wired: Wired) -> Response:
+    """The card of one version."""
+    return await wired.model_api.ask(request, admin, "GET", "models", version, deadline=PROMOTION_SECONDS)
+
+
+@router.post("/models/{version}/promote", response_model=Champion, openapi_extra=web.documented_body(Promotion))
+async def promote(version: Version, request: Request, admin: CurrentAdmin, wired: Wired) -> Response:
+    """Try the version, make it the champion and serve it; 409 when the champion is not the `expected` one any more or
+    another promotion goes on, 503 when the version cannot serve."""
+    asked = await web.json_body(request, Promotion)
+    content = asked.model_dump_json().encode()
+    return await _moved(request, admin, wired, "promote model", (version, "promote"), content,
+                        version=version, reason=asked.reason)  # fmt: skip
+
+
+@router.post("/models/rollback", response_model=Champion)
+async def rollback(request: Request, admin: CurrentAdmin, wired: Wired) -> Response:
+    """Serve the previous champion again."""
+    return await _moved(request, admin, wired, "roll back model", ("rollback",), b"{}")
 
 
 @router.get("/audit")
 def audit(_: CurrentAdmin, wired: Wired, limit: Limit = 100) -> list[dict[str, Any]]:
     """Who did what, newest first."""
     return [dict(row) for row in wired.audit.latest(limit)]
+
+
+def _outcome(answer: Response) -> str:
+    return "success" if answer.status_code == 200 else f"answered {answer.status_code}"
+
+
+async def _moved(
+    request: Request, admin: User, wired: Services, action: str, path: tuple[str, ...], content: bytes, **detail: str
+) -> Response:
+    """Move the champion; the audit tells who, why, from which version to which, or why not."""
+    outcome, after = "failure", {}
+    try:
+        answer = await wired.model_api.ask(
+            request, admin, "POST", "models", *path, content=content, deadline=PROMOTION_SECONDS
+        )
+        outcome = _outcome(answer)
+        after = json.loads(bytes(answer.body)) if answer.status_code == 200 else {}
+    finally:
+        moved = {"before": after.get("previous"), "after": after.get("version")} if after else {}
+        await asyncio.to_thread(wired.audit.write, request, admin.username, action, outcome, **detail, **moved)
+    return answer
 
 
 async def _start(request: Request, dag: Dag, body: Body, admin: User, wired: Services) -> Started:

@@ -11,6 +11,7 @@ from meteo.contract import BatchError, DayBody, Forecast, Prediction, PredictReq
 from meteo.station import station as known_station
 
 router = APIRouter(tags=["weather"])
+BATCH_SECONDS = 120.0
 
 
 @router.get("/stations", response_model=list[StationBody])
@@ -41,7 +42,8 @@ async def predict_batch(request: Request, user: CurrentUser, wired: Wired) -> Re
     it); a bad row is answered with its errors, the others are unharmed."""
     content = await request.body()
     return await wired.model_api.ask(
-        request, user, "POST", "predict", "batch", content=content, passed=("content-type", "accept")
+        request, user, "POST", "predict", "batch", content=content, passed=("content-type", "accept"),
+        deadline=BATCH_SECONDS,
     )
 
 
