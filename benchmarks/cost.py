@@ -25,7 +25,7 @@ def run(history: Path, console: Console) -> dict[str, Any]:
     """The ratios, the growth and where a full training spends its time."""
     with prepared(history, console) as home:
         asked = json.loads((home / "asked.json").read_text(encoding="utf-8"))
-        (service, *_) = ours(home, asked)
+        service = ours(home, asked)[0]
         table, arrow = _bodies(home)
         batches: dict[str, list[float]] = {}
         with running([service], {}, console), console.status(f"{ROWS:,} rows in process and through the API"):

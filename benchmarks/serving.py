@@ -26,6 +26,8 @@ from measure import ratio
 from rich.console import Console
 from rich.progress import Progress
 
+from meteo.auth import Caller, ServiceTokens
+
 ROUNDS = 5
 SECONDS = 3
 CONNECTIONS = (1, 8, 32)
@@ -51,8 +53,14 @@ class Contender:
     body: Any
     folder: Path
     environment: dict[str, str]
-    headers: dict[str, str]
     port: int
+    ours: bool = False
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Ours wants a service token, which lives for two minutes."""
+        caller = Caller("bench", "user", "gateway")
+        return {"Authorization": f"Bearer {ServiceTokens(SECRET).issue(caller)}"} if self.ours else {}
 
     @property
     def url(self) -> str:
@@ -86,7 +94,7 @@ def compare(home: Path, console: Console) -> dict[str, Any]:
     with running(contenders, facts, console):
         for contender in contenders:
             if contender.path != "/parse":
-                _verify(contender, asked["probability"] if contender.headers else asked["filled_probability"])
+                _verify(contender, asked["probability"] if contender.ours else asked["filled_probability"])
         with Progress(console=console, transient=True) as progress:
             bar = progress.add_task("wrk", total=ROUNDS * len(CONNECTIONS) * len(contenders))
             for _ in range(ROUNDS):
@@ -101,9 +109,6 @@ def compare(home: Path, console: Console) -> dict[str, Any]:
 
 
 def ours(home: Path, asked: dict[str, Any]) -> list[Contender]:
-    from meteo.auth import Caller, ServiceTokens
-
-    headers = {"Authorization": f"Bearer {ServiceTokens(SECRET).issue(Caller('bench', 'user', 'gateway'))}"}
     contenders = []
     for name, program, path in (
         ("ours", ["-m", "api_model"], "/predict"),
@@ -115,8 +120,8 @@ def ours(home: Path, asked: dict[str, Any]) -> list[Contender]:
             "METEO_HOME": str(home), "METEO_SERVICE_SECRET": SECRET, "METEO_API_MODEL__PORT": str(port),
             "METEO_MLFLOW__PORT": "9", "METEO_API_MODEL__POLL_SECONDS": "3600",
         }  # fmt: skip
-        contenders.append(Contender(name, [sys.executable, *program], path, asked["request"], Path(), environment,
-                                    headers, port))  # fmt: skip
+        command = [sys.executable, *program]
+        contenders.append(Contender(name, command, path, asked["request"], Path(), environment, port, ours=True))
     return contenders
 
 
@@ -139,7 +144,7 @@ def _rivals(home: Path, asked: dict[str, Any], console: Console) -> list[Contend
                        "PATH": f"{python.parent}:{os.environ['PATH']}"}  # fmt: skip
         work = home / folder
         shutil.copytree(RIVALS / folder, work)
-        contenders.append(Contender(name, [str(python), "serve.py"], path, body, work, environment, {}, port))
+        contenders.append(Contender(name, [str(python), "serve.py"], path, body, work, environment, port))
     return contenders
 
 

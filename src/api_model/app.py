@@ -16,6 +16,7 @@ from sqlalchemy import RowMapping
 
 from api_model import batch
 from api_model.metrics import ModelMetrics
+from api_model.past import past_predictions
 from api_model.predictor import Predictor
 from api_model.together import Together
 from meteo import web
@@ -28,6 +29,7 @@ from meteo.contract import (
     Forecast,
     IngestionBody,
     ModelVersion,
+    PastPrediction,
     PredictRequest,
     Promotion,
     QuarantinedBody,
@@ -126,6 +128,14 @@ def create_app(
     @app.get("/forecast")
     def forecast(_: CurrentCaller, date: Annotated[date | None, Query()] = None) -> Forecast:
         return predictor.forecast(date)
+
+    @app.get("/predictions")
+    def predictions(
+        current: CurrentCaller, station: str | None = None, start: date | None = None, end: date | None = None,
+        limit: Limit = 100,
+    ) -> list[PastPrediction]:  # fmt: skip
+        subject = None if current.role == "admin" else current.subject
+        return past_predictions(log.engine, store, subject, station, (start, end), limit)
 
     @app.get("/model")
     async def model(_: CurrentCaller) -> dict[str, Any]:

@@ -72,7 +72,9 @@ class Together:
                 records.append(record(asked, answer, subject))
             elif not answered.done():
                 answered.set_exception(answer)
-        if good:
+        if good and self._log.now(records):
+            self._settle(good, None)
+        elif good:
             self._log.put(records, lambda failure: loop.call_soon_threadsafe(self._settle, good, failure))
 
     def _settle(self, good: list[tuple[asyncio.Future[Prediction], Prediction]], failure: Exception | None) -> None:

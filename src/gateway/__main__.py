@@ -9,7 +9,9 @@ import uvicorn
 from gateway.airflow import Airflow
 from gateway.app import create_app
 from gateway.audit import Audit
+from gateway.keys import Keys
 from gateway.mlflow import Mlflow
+from gateway.rates import Limiter, Rates
 from gateway.services import Services
 from gateway.sessions import Sessions
 from gateway.tokens import AccessTokens
@@ -18,7 +20,7 @@ from gateway.users import Users, bootstrap
 from meteo import job, logs
 from meteo.auth import ServiceTokens
 from meteo.database import connect
-from meteo.settings import Settings
+from meteo.settings import Gateway, Settings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 users_app = typer.Typer(help="Accounts.")
@@ -43,13 +45,24 @@ def serve(context: typer.Context) -> None:
         Users(engine),
         Sessions(engine, tokens, settings.gateway.refresh_days),
         Audit(engine),
+        Keys(engine),
+        Limiter(_rates(settings.gateway)),
+        settings.gateway.registration == "open",
         ModelApi(model_api, ServiceTokens(settings.secret(settings.service_secret, "METEO_SERVICE_SECRET"))),
         Airflow(airflow, settings.airflow.username, settings.airflow.password.get_secret_value()),
         Mlflow(mlflow),
     )
+    door = create_app(services, [model_api, airflow, mlflow], settings.gateway.body_limit_bytes)
     uvicorn.run(
-        create_app(services, [model_api, airflow, mlflow]), host=settings.gateway.host, port=settings.gateway.port,
-        log_config=None, access_log=False, http="httptools", forwarded_allow_ips="",
+        door, host=settings.gateway.host, port=settings.gateway.port, log_config=None, access_log=False,
+        http="httptools", forwarded_allow_ips=settings.gateway.trusted_proxies, server_header=False,
+    )  # fmt: skip
+
+
+def _rates(gateway: Gateway) -> Rates:
+    return Rates(
+        gateway.limits.get_secret_value(), gateway.predictions_user, gateway.predictions_admin,
+        gateway.failures_per_account, gateway.failures_per_peer,
     )  # fmt: skip
 
 

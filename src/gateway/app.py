@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from gateway.endpoints import admin, session, status, weather
+from gateway.endpoints import accounts, admin, session, status, weather
 from gateway.services import Services
 from gateway.upstream import Upstream
 from meteo import web
 
 
-def create_app(services: Services, upstreams: Sequence[Upstream]) -> FastAPI:
+def create_app(services: Services, upstreams: Sequence[Upstream], body_limit: int = 10_000_000) -> FastAPI:
     """`upstreams` are closed with the app."""
 
     @asynccontextmanager
@@ -28,7 +28,7 @@ def create_app(services: Services, upstreams: Sequence[Upstream]) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.services = services
-    web.install(app, CollectorRegistry(), lambda: None)
-    for part in (session, weather, admin, status):
+    web.install(app, CollectorRegistry(), lambda: None, body_limit)
+    for part in (session, weather, admin, accounts, status):
         app.include_router(part.router)
     return app

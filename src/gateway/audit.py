@@ -27,7 +27,12 @@ class Audit:
             connection.execute(insert(AUDIT).values(at=datetime.now(UTC), **entry))
         logger().info("audit", **entry)
 
-    def latest(self, limit: int) -> list[RowMapping]:
-        """Events, newest first."""
+    def latest(self, limit: int, actor: str | None = None, action: str | None = None) -> list[RowMapping]:
+        """Events, newest first; of one person or kind where they are given."""
+        query = select(AUDIT).order_by(AUDIT.c.id.desc()).limit(limit)
+        if actor is not None:
+            query = query.where(AUDIT.c.actor == actor)
+        if action is not None:
+            query = query.where(AUDIT.c.action == action)
         with self._engine.connect() as connection:
-            return list(connection.execute(select(AUDIT).order_by(AUDIT.c.id.desc()).limit(limit)).mappings())
+            return list(connection.execute(query).mappings())

@@ -7,7 +7,9 @@ from fastapi import Depends, Request
 
 from gateway.airflow import Airflow
 from gateway.audit import Audit
+from gateway.keys import Keys
 from gateway.mlflow import Mlflow
+from gateway.rates import Limiter
 from gateway.sessions import Current, Sessions
 from gateway.upstream import ModelApi
 from gateway.users import User, Users
@@ -19,6 +21,9 @@ class Services:
     users: Users
     sessions: Sessions
     audit: Audit
+    keys: Keys
+    limiter: Limiter
+    registration_open: bool
     model_api: ModelApi
     airflow: Airflow
     mlflow: Mlflow
@@ -34,6 +39,8 @@ def _current(request: Request) -> Current:
 
 
 def _user(current: Annotated[Current, Depends(_current)]) -> User:
+    if current.user.must_change:
+        raise NotAllowed("this password was given by an admin: change it first, by POST /me/password")
     return current.user
 
 
@@ -44,6 +51,15 @@ def _admin(request: Request, user: Annotated[User, Depends(_user)]) -> User:
     return user
 
 
+async def _predicting(request: Request, current: Annotated[Current, Depends(_current)],
+                      user: Annotated[User, Depends(_user)]) -> User:  # fmt: skip
+    """The user, whose prediction is counted; the answer bears what is left."""
+    limiter = services(request).limiter
+    request.state.rate = await limiter.prediction(user, program=current.session is None)
+    return user
+
+
+PredictingUser = Annotated[User, Depends(_predicting)]
 CurrentSession = Annotated[Current, Depends(_current)]
 CurrentUser = Annotated[User, Depends(_user)]
 CurrentAdmin = Annotated[User, Depends(_admin)]

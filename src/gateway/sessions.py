@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Engine, insert, select, update
 
+from gateway.keys import MARK, Keys
 from gateway.tables import SESSIONS, USERS
 from gateway.tokens import REFUSAL, AccessTokens, Claims
 from gateway.users import User
@@ -26,10 +27,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class Current:
-    """The user behind a request, as the database has them now, and the session that proves it."""
+    """The user behind a request, as the database has them now, and the session that proves it; None for an API key."""
 
     user: User
-    session: str
+    session: str | None
 
 
 class SpentToken(NotAuthenticated):
@@ -44,6 +45,7 @@ class Sessions:
     def __init__(self, engine: Engine, tokens: AccessTokens, refresh_days: int) -> None:
         self._engine = engine
         self._tokens = tokens
+        self._keys = Keys(engine)
         self._refresh_seconds = refresh_days * 86_400
 
     def open(self, user: User) -> Pair:
@@ -80,9 +82,11 @@ class Sessions:
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise NotAuthenticated(REFUSAL)
+        if token.startswith(MARK):
+            return Current(self._keys.owner(token, REFUSAL), None)
         claims = self._tokens.read(token)
         query = (
-            select(USERS.c.username, USERS.c.role, USERS.c.enabled)
+            select(USERS.c.username, USERS.c.role, USERS.c.enabled, USERS.c.must_change)
             .join(SESSIONS)
             .where(SESSIONS.c.id == claims.session, SESSIONS.c.username == claims.username)
             .where(SESSIONS.c.revoked.is_(False), SESSIONS.c.expires_at > int(time.time()), USERS.c.enabled)
@@ -91,7 +95,7 @@ class Sessions:
             row = connection.execute(query).first()
         if row is None:
             raise NotAuthenticated(REFUSAL)
-        return Current(User(row.username, row.role, row.enabled), claims.session)
+        return Current(User(*row), claims.session)
 
     def revoke(self, session: str) -> None:
         """End a session; its tokens are dead at once."""

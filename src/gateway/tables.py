@@ -1,6 +1,6 @@
-"""The gateway's own tables: users, sessions and the audit trail."""
+"""The gateway's own tables: users, sessions, API keys and the audit trail."""
 
-from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, MetaData, String, Table
+from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, MetaData, String, Table, false
 
 from meteo.database import UtcDateTime
 from meteo.migrate import Schema
@@ -14,6 +14,16 @@ USERS = Table(
     Column("password_hash", String(200), nullable=False),
     Column("role", String(8), nullable=False),
     Column("enabled", Boolean, nullable=False, default=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("must_change", Boolean, nullable=False, server_default=false(), doc="the password was given by an admin"),
+)
+API_KEYS = Table(
+    "api_keys",
+    METADATA,
+    Column("prefix", String(12), primary_key=True),
+    Column("username", ForeignKey("users.username", ondelete="CASCADE"), nullable=False, index=True),
+    Column("digest", String(64), nullable=False),
+    Column("label", String(64), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
 )
 SESSIONS = Table(

@@ -123,6 +123,25 @@ class Prediction(BaseModel):
     margin: float | None = None
 
 
+class PastPrediction(BaseModel):
+    """A prediction that was answered, with what then fell: null until the next day's observation is in."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    prediction_id: str
+    made_at: dt.datetime
+    username: str
+    station: str
+    date: dt.date
+    observation: dict[str, float | str | bool]
+    probability: float
+    rain_tomorrow: bool
+    threshold: float
+    model_version: str
+    rainfall: float | None = Field(description="mm in the period")
+    rained: bool | None = Field(description="More than 1.0 mm")
+
+
 class BatchError(BaseModel):
     """In the place of an answer: why a row of a batch has none."""
 

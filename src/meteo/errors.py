@@ -9,6 +9,8 @@ MeteoError
 ├── NotAllowed                                                      403
 ├── NotFound                                                        404
 ├── Conflict                it would collide with what is running   409
+├── TooLarge                more than is taken in at once            413
+├── TooManyRequests         asked too often; there is room again later  429
 ├── NotEnoughData           a job cannot do its work on this        422
 ├── UpstreamFailed          a service answered nonsense             502
 └── Unavailable             a service is away; try again later      503
@@ -73,6 +75,23 @@ class NotFound(MeteoError):
 class Conflict(MeteoError):
     status = 409
     title = "Conflict"
+
+
+class TooLarge(MeteoError):
+    status = 413
+    title = "Too large"
+
+
+class TooManyRequests(MeteoError):
+    """More than the `limit` that is allowed; `retry_after` seconds from now there is room."""
+
+    status = 429
+    title = "Too many requests"
+
+    def __init__(self, detail: str, retry_after: int, limit: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+        self.limit = limit
 
 
 class NotEnoughData(MeteoError):

@@ -7,9 +7,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
+import numpy as np
 from sqlalchemy import (
     JSON,
     Boolean,
@@ -26,12 +27,15 @@ from sqlalchemy import (
     insert,
     select,
 )
+from sqlalchemy.exc import OperationalError
 
 from meteo.database import UtcDateTime
 from meteo.errors import Unavailable
 from meteo.migrate import Schema
+from meteo.observation import RAIN_THRESHOLD_MM, Floats, Observations
 
 METADATA = MetaData()
+_FEW = 8
 _AT_ONCE = 2000
 """A large batch is written in parts, so that single predictions need not wait for all of it."""
 
@@ -82,25 +86,46 @@ class PredictionLog:
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self.engine = engine
         self._insert = _Insert(engine.dialect)
         self._connection: Connection | None = None
+        self._quick: Connection | None = None
         self._waiting: queue.SimpleQueue[tuple[Sequence[Record], Done] | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write, name="prediction-log", daemon=True)
 
     def create(self) -> None:
         """Bring the table to its newest form."""
-        SCHEMA.upgrade(self._engine)
+        SCHEMA.upgrade(self.engine)
 
     def start(self) -> None:
         """Begin to write."""
         self.create()
+        if self.engine.dialect.name == "sqlite":
+            self._quick = self.engine.connect().execution_options(writes=True)
+            self._quick.exec_driver_sql("PRAGMA busy_timeout=0")
+            self._quick.commit()
         self._writer.start()
 
     def stop(self) -> None:
         """Write what waits, then end."""
         self._waiting.put(None)
         self._writer.join()
+        if self._quick is not None:
+            self._quick.invalidate()  # its busy_timeout is not for others
+            self._quick.close()
+            self._quick = None
+
+    def now(self, records: Sequence[Record]) -> bool:
+        """Commit in the caller's thread where that takes no longer than to wake another: a few rows, in a SQLite file
+        that nobody else is writing. Whether it did; if not, nothing was written."""
+        if self._quick is None or len(records) > _FEW:
+            return False
+        try:
+            with self._quick.begin():
+                self._insert(self._quick, records)
+        except OperationalError:
+            return False
+        return True
 
     def put(self, records: Sequence[Record], done: Done) -> None:
         """Have `done` called in the writer's thread once `records` are committed, with Unavailable if they could not
@@ -131,7 +156,7 @@ class PredictionLog:
         failure: Exception | None = None
         try:
             if self._connection is None:
-                self._connection = self._engine.connect().execution_options(writes=True)
+                self._connection = self.engine.connect().execution_options(writes=True)
             with self._connection.begin():
                 self._insert(self._connection, [record for records, _ in group for record in records])
         except Exception as error:
@@ -176,15 +201,38 @@ def new_id() -> str:
     return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
 
 
-def records(engine: Engine, start: date | None = None, end: date | None = None) -> list[Record]:
-    """What was predicted from the days start..end, oldest first."""
-    query = select(PREDICTIONS).order_by(PREDICTIONS.c.made_at)
+def records(
+    engine: Engine, start: date | None = None, end: date | None = None, *, subject: str | None = None,
+    station: str | None = None, newest: int | None = None,
+) -> list[Record]:  # fmt: skip
+    """What was predicted from the days start..end, oldest first; for one person or station where they are given. With
+    `newest` only so many, the newest first."""
+    order = PREDICTIONS.c.made_at if newest is None else PREDICTIONS.c.made_at.desc()
+    query = select(PREDICTIONS).order_by(order).limit(newest)
     if start is not None:
         query = query.where(PREDICTIONS.c.day >= start)
     if end is not None:
         query = query.where(PREDICTIONS.c.day <= end)
+    if subject is not None:
+        query = query.where(PREDICTIONS.c.subject == subject)
+    if station is not None:
+        query = query.where(PREDICTIONS.c.station == station)
     with engine.connect() as connection:
         return [Record(**row) for row in connection.execute(query).mappings()]
+
+
+def rainfall_after(records: Sequence[Record], observations: Observations) -> Floats:
+    """The rain, mm, that fell in the period of each prediction, (n,); NaN where it is not known (yet)."""
+    station, day = observations.station.tolist(), observations.day.tolist()
+    amounts = observations.column("rainfall").tolist()
+    fell = {(place, when): amount for place, when, amount in zip(station, day, amounts, strict=True)}
+    return np.array([fell.get((record.station, record.day + timedelta(days=1)), np.nan) for record in records], float)
+
+
+def outcomes(records: Sequence[Record], observations: Observations) -> Floats:
+    """What followed each prediction, (n,): 1.0 wet, 0.0 dry, NaN not known (yet)."""
+    amount = rainfall_after(records, observations)
+    return np.where(np.isnan(amount), np.nan, amount > RAIN_THRESHOLD_MM)
 
 
 def _telling(loop: asyncio.AbstractEventLoop, written: "asyncio.Future[None]") -> Done:

@@ -90,6 +90,12 @@ class Gateway(Service):
     refresh_days: int = 7
     jwt_secret: SecretStr = SecretStr("")
     body_limit_bytes: int = 10_000_000
+    predictions_user: str = "10/minute"
+    predictions_admin: str = "600/minute"
+    failures_per_account: str = "10/5 minutes"
+    failures_per_peer: str = "40/5 minutes"
+    limits: SecretStr = Field(SecretStr("memory://"), description="where rates are counted: memory:// or redis://…")
+    trusted_proxies: str = Field("", description="addresses whose X-Forwarded-For is believed, comma-separated")
 
 
 class Console(Service):

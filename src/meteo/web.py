@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from meteo.contract import Problem, field_errors
-from meteo.errors import InvalidInput, MeteoError, NotAuthenticated, Unavailable
+from meteo.errors import InvalidInput, MeteoError, NotAuthenticated, TooLarge, TooManyRequests, Unavailable
 from meteo.logs import logger, request_line
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -29,9 +29,10 @@ _LABELS_KNOWN = 500
 class RequestContext:
     """Pure ASGI middleware: gives each request an id, logs and measures it, answers X-Request-ID."""
 
-    def __init__(self, app: ASGIApp, metrics: "HttpMetrics") -> None:
+    def __init__(self, app: ASGIApp, metrics: "HttpMetrics", body_limit: int) -> None:
         self.app = app
         self.metrics = metrics
+        self._body_limit = body_limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,8 +53,23 @@ class RequestContext:
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
             await send(message)
 
+        taken = 0
+
+        async def bounded() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > self._body_limit:
+                raise TooLarge(f"the body is larger than {self._body_limit:,} bytes")
+            return message
+
         try:
-            await self.app(scope, receive, answer)
+            told = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+            if told.isdigit() and int(told[:20]) > self._body_limit:
+                refusal = TooLarge(f"the body is larger than {self._body_limit:,} bytes")
+                await (await _on_meteo_error(Request(scope), refusal))(scope, receive, answer)
+            else:
+                await self.app(scope, bounded, answer)
         except Exception as error:
             logger().error("defect", exc_info=error)
             if begun:
@@ -149,12 +165,14 @@ def problem(request: Request, status: int, detail: str, title: str = "",
     return JSONResponse(body.model_dump(exclude_none=True), status, media_type=PROBLEM_JSON)
 
 
-def install(app: FastAPI, registry: CollectorRegistry, ready: Callable[[], str | None]) -> None:
+def install(
+    app: FastAPI, registry: CollectorRegistry, ready: Callable[[], str | None], body_limit: int = 100_000_000
+) -> None:
     """Give `app` request ids, problem+json errors, `/metrics`, `/health/live` and `/health/ready`.
 
-    `ready` says what is missing, or None.
+    `ready` says what is missing, or None; bodies of more than `body_limit` bytes are refused as soon as that is seen.
     """
-    app.add_middleware(RequestContext, metrics=HttpMetrics(registry))
+    app.add_middleware(RequestContext, metrics=HttpMetrics(registry), body_limit=body_limit)
     app.add_exception_handler(MeteoError, _on_meteo_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_invalid)
@@ -179,8 +197,11 @@ async def _on_meteo_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, MeteoError)
     fields = list(error.fields) if isinstance(error, InvalidInput) else None
     response = problem(request, error.status, error.detail, error.title, fields)
-    if isinstance(error, Unavailable):
+    if isinstance(error, Unavailable | TooManyRequests):
         response.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, TooManyRequests):
+        response.headers.update({"RateLimit-Limit": str(error.limit), "RateLimit-Remaining": "0",
+                                 "RateLimit-Reset": str(error.retry_after)})  # fmt: skip
     if isinstance(error, NotAuthenticated):
         response.headers["WWW-Authenticate"] = "Bearer"
     return response

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 import numpy as np
 
-from meteo.observation import RAIN_THRESHOLD_MM, Floats, Observations
-from meteo.prediction_log import Record
+from meteo.observation import Floats, Observations
+from meteo.prediction_log import Record, outcomes
 
 NOT_ENOUGH = "not enough data"
 
@@ -22,19 +21,6 @@ class Quality:
     brier: float | None
     base_rate: float | None
     verdict: str
-
-
-def outcomes(records: Sequence[Record], observations: Observations) -> Floats:
-    """What followed each prediction, (n,): 1.0 wet, 0.0 dry, NaN not known (yet)."""
-    fell = dict(
-        zip(
-            zip(observations.station.tolist(), observations.day.tolist(), strict=True),
-            observations.column("rainfall").tolist(),
-            strict=True,
-        )
-    )
-    rain = np.array([fell.get((record.station, record.day + timedelta(days=1)), np.nan) for record in records], float)
-    return np.where(np.isnan(rain), np.nan, rain > RAIN_THRESHOLD_MM)
 
 
 def quality(records: Sequence[Record], observations: Observations, minimum: int) -> list[Quality]:

@@ -13,7 +13,9 @@ from starlette.routing import Route
 from gateway.airflow import Airflow
 from gateway.app import create_app
 from gateway.audit import Audit
+from gateway.keys import Keys
 from gateway.mlflow import Mlflow
+from gateway.rates import Limiter, Rates
 from gateway.services import Services
 from gateway.sessions import Sessions
 from gateway.tokens import AccessTokens
@@ -75,6 +77,9 @@ def services(tmp_path: Path, upstreams: list[Upstream]) -> Services:
         users,
         Sessions(engine, AccessTokens(SECRET, 15), 7),
         Audit(engine),
+        Keys(engine),
+        Limiter(Rates()),
+        False,
         ModelApi(model_api, ServiceTokens(SERVICE_SECRET)),
         Airflow(airflow, "gateway", "airflow-password"),
         Mlflow(mlflow),

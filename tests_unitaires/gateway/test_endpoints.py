@@ -14,7 +14,7 @@ from meteo.auth import Caller, ServiceTokens
 LogIn = Callable[[str], dict[str, str]]
 PREDICTION = {"station": "Sydney", "date": "2024-01-01", "observation": {"humidity_3pm": 80}}
 
-ANYONE = {"POST /token", "POST /token/refresh", "GET /status"}
+ANYONE = {"POST /token", "POST /token/refresh", "POST /register", "GET /status"}
 INTERNAL = {"GET /health/live", "GET /health/ready", "GET /metrics"}
 
 

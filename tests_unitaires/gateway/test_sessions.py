@@ -37,7 +37,7 @@ def test_a_login_gives_a_pair_that_says_who_one_is(client: TestClient) -> None:
     pair = client.post("/token", data={"username": "ann", "password": PASSWORD}).json()
     assert (pair["token_type"], pair["expires_in"]) == ("bearer", 900)
     answer = client.get("/me", headers={"Authorization": f"Bearer {pair['access_token']}"})
-    assert answer.json() == {"username": "ann", "role": "user"}
+    assert answer.json() == {"username": "ann", "role": "user", "must_change_password": False}
 
 
 @pytest.mark.parametrize(

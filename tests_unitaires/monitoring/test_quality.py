@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from meteo.observation import Observations
-from meteo.prediction_log import Record
-from monitoring.quality import NOT_ENOUGH, outcomes, quality
+from meteo.prediction_log import Record, outcomes
+from monitoring.quality import NOT_ENOUGH, quality
 
 Build = Callable[..., Observations]
 

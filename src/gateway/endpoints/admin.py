@@ -3,7 +3,7 @@
 import asyncio
 import json
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import PlainTextResponse, Response
@@ -155,12 +155,6 @@ async def rollback(request: Request, admin: CurrentAdmin, wired: Wired) -> Respo
     return await _moved(request, admin, wired, "roll back model", ("rollback",), b"{}")
 
 
-@router.get("/audit")
-def audit(_: CurrentAdmin, wired: Wired, limit: Limit = 100) -> list[dict[str, Any]]:
-    """Who did what, newest first."""
-    return [dict(row) for row in wired.audit.latest(limit)]
-
-
 def _outcome(answer: Response) -> str:
     return "success" if answer.status_code == 200 else f"answered {answer.status_code}"
 
@@ -169,7 +163,8 @@ async def _moved(
     request: Request, admin: User, wired: Services, action: str, path: tuple[str, ...], content: bytes, **detail: str
 ) -> Response:
     """Move the champion; the audit tells who, why, from which version to which, or why not."""
-    outcome, after = "failure", {}
+    outcome = "failure"
+    after: dict[str, str | None] = {}
     try:
         answer = await wired.model_api.ask(
             request, admin, "POST", "models", *path, content=content, deadline=PROMOTION_SECONDS

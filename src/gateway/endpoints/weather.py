@@ -1,13 +1,22 @@
 """Stations, observations, predictions: what users come for. The model API answers; the gateway only lets through."""
 
 from datetime import date
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from gateway.services import CurrentUser, Wired
+from gateway.services import CurrentUser, PredictingUser, Wired
 from meteo import web
-from meteo.contract import BatchError, DayBody, Forecast, Prediction, PredictRequest, StationBody
+from meteo.contract import (
+    BatchError,
+    DayBody,
+    Forecast,
+    PastPrediction,
+    Prediction,
+    PredictRequest,
+    StationBody,
+)
 from meteo.station import station as known_station
 
 router = APIRouter(tags=["weather"])
@@ -31,20 +40,28 @@ async def observations(
 
 
 @router.post("/predict", response_model=Prediction, openapi_extra=web.documented_body(PredictRequest))
-async def predict(request: Request, user: CurrentUser, wired: Wired) -> Response:
+async def predict(request: Request, user: PredictingUser, wired: Wired) -> Response:
     """The chance of more than 1.0 mm of rain from 9am of `date` to 9am of the next day, on the station's clock."""
-    return await wired.model_api.ask(request, user, "POST", "predict", content=await request.body())
+    answer = await wired.model_api.ask(request, user, "POST", "predict", content=await request.body())
+    return _with_rate(request, answer)
 
 
 @router.post("/predict/batch", response_model=list[Prediction | BatchError])
-async def predict_batch(request: Request, user: CurrentUser, wired: Wired) -> Response:
+async def predict_batch(request: Request, user: PredictingUser, wired: Wired) -> Response:
     """One answer a row, in order, of a JSON list or a CSV (station, date, fields; answered as CSV where Accept asks for
     it); a bad row is answered with its errors, the others are unharmed."""
     content = await request.body()
-    return await wired.model_api.ask(
-        request, user, "POST", "predict", "batch", content=content, passed=("content-type", "accept"),
+    answer = await wired.model_api.ask(
+        request,
+        user,
+        "POST",
+        "predict",
+        "batch",
+        content=content,
+        passed=("content-type", "accept"),
         deadline=BATCH_SECONDS,
     )
+    return _with_rate(request, answer)
 
 
 @router.get("/forecast", response_model=Forecast)
@@ -54,7 +71,23 @@ async def forecast(request: Request, user: CurrentUser, wired: Wired, date: date
     return await wired.model_api.ask(request, user, "GET", "forecast", params=params)
 
 
+@router.get("/predictions", response_model=list[PastPrediction])
+async def predictions(
+    request: Request, user: CurrentUser, wired: Wired, station: str | None = None, start: date | None = None,
+    end: date | None = None, limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> Response:  # fmt: skip
+    """One's own predictions, newest first, and what then fell; an admin sees everybody's."""
+    params: dict[str, str | int] = {"limit": limit} | ({"station": known_station(station).name} if station else {})
+    params |= {name: day.isoformat() for name, day in (("start", start), ("end", end)) if day is not None}
+    return await wired.model_api.ask(request, user, "GET", "predictions", params=params)
+
+
 @router.get("/model")
 async def model(request: Request, user: CurrentUser, wired: Wired) -> Response:
     """The served model's card."""
     return await wired.model_api.ask(request, user, "GET", "model")
+
+
+def _with_rate(request: Request, answer: Response) -> Response:
+    answer.headers.update(request.state.rate)
+    return answer

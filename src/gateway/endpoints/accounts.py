@@ -1,0 +1,113 @@
+"""Accounts, as admins see and change them."""
+
+import asyncio
+import datetime as dt
+import secrets
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from gateway.services import CurrentAdmin, Wired
+from gateway.users import Role, User
+from meteo import web
+from meteo.contract import Body
+from meteo.errors import InvalidInput
+
+router = APIRouter(prefix="/admin", tags=["accounts"])
+Username = Annotated[str, Path(max_length=64)]
+
+
+class Account(BaseModel):
+    username: str
+    role: Role
+    enabled: bool
+    must_change_password: bool
+
+
+class NewAccount(Body):
+    username: str = Field(max_length=256)
+    role: Role = "user"
+
+
+class AccountChange(Body):
+    """What is to change; `reset_password` gives a new one that must be changed at the next login."""
+
+    role: Role | None = None
+    enabled: bool | None = None
+    reset_password: bool = False
+
+
+class AccountWithPassword(Account):
+    password: str | None = Field(None, description="Given this once, to be changed at the first login")
+
+
+class AuditEntry(BaseModel):
+    id: int
+    at: dt.datetime
+    actor: str
+    action: str
+    outcome: str
+    address: str
+    request_id: str
+    detail: dict[str, Any]
+
+
+@router.get("/users")
+def accounts(_: CurrentAdmin, wired: Wired) -> list[Account]:
+    """All accounts, by name."""
+    return [Account(**_account(user)) for user in wired.users.all()]
+
+
+@router.post("/users", status_code=201, openapi_extra=web.documented_body(NewAccount))
+async def create_account(request: Request, admin: CurrentAdmin, wired: Wired) -> AccountWithPassword:
+    """Make an account with a password that must be changed at the first login."""
+    asked = await web.json_body(request, NewAccount)
+    password = secrets.token_urlsafe(15)
+    user = await wired.users.hashing(wired.users.add, asked.username, password, asked.role, True)
+    await asyncio.to_thread(wired.audit.write, request, admin.username, "create user", "success", after=_account(user))
+    return AccountWithPassword(**_account(user), password=password)
+
+
+@router.patch("/users/{username}", openapi_extra=web.documented_body(AccountChange))
+async def change_account(
+    username: Username, request: Request, admin: CurrentAdmin, wired: Wired
+) -> AccountWithPassword:
+    """Change a role, let somebody in or not, or reset a password; it holds from their next request on."""
+    asked = await web.json_body(request, AccountChange)
+    if asked.role is None and asked.enabled is None and not asked.reset_password:
+        raise InvalidInput("body: role, enabled or reset_password is needed", [("body", "nothing to change")])
+    before = await asyncio.to_thread(wired.users.get, username)
+    password = secrets.token_urlsafe(15) if asked.reset_password else None
+    user = await asyncio.to_thread(wired.users.change, username, asked.role, asked.enabled)
+    if password is not None:
+        await wired.users.hashing(wired.users.set_password, username, password, True)
+        user = User(user.username, user.role, user.enabled, must_change=True)
+    await asyncio.to_thread(
+        wired.audit.write, request, admin.username, "change user", "success", password_reset=asked.reset_password,
+        before=before and _account(before), after=_account(user),
+    )  # fmt: skip
+    return AccountWithPassword(**_account(user), password=password)
+
+
+@router.delete("/users/{username}", status_code=204)
+def delete_account(username: Username, request: Request, admin: CurrentAdmin, wired: Wired) -> Response:
+    """Remove an account with its sessions and keys; its predictions and its traces in the audit stay."""
+    before = wired.users.get(username)
+    wired.users.delete(username)
+    wired.audit.write(request, admin.username, "delete user", "success", before=before and _account(before))
+    return Response(status_code=204)
+
+
+@router.get("/audit")
+def audit(
+    _: CurrentAdmin, wired: Wired, actor: Annotated[str | None, Query(max_length=64)] = None,
+    action: Annotated[str | None, Query(max_length=40)] = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> list[AuditEntry]:  # fmt: skip
+    """Who did what, newest first."""
+    return [AuditEntry(**row) for row in wired.audit.latest(limit, actor, action)]
+
+
+def _account(user: User) -> dict[str, Any]:
+    return {"username": user.username, "role": user.role, "enabled": user.enabled,
+            "must_change_password": user.must_change}  # fmt: skip

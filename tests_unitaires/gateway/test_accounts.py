@@ -1,0 +1,219 @@
+"""Accounts, passwords and API keys, over the gateway's own HTTP."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from starlette.responses import JSONResponse
+
+from gateway.app import create_app
+from gateway.rates import Limiter, Rates
+from gateway.services import Services
+
+LogIn = Callable[[str], dict[str, str]]
+PASSWORD = "correct horse battery"
+BETTER = "seven brown kettles"
+
+
+def token(client: TestClient, username: str, password: str) -> Any:
+    return client.post("/token", data={"username": username, "password": password})
+
+
+def bearer(client: TestClient, username: str, password: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token(client, username, password).json()['access_token']}"}
+
+
+def test_an_account_begins_with_a_password_that_must_be_changed(
+    client: TestClient, log_in: LogIn, services: Services
+) -> None:
+    root = log_in("root")
+    made = client.post("/admin/users", json={"username": "eve", "role": "admin"}, headers=root)
+    assert made.status_code == 201
+    given = made.json()["password"]
+    eve = bearer(client, "eve", given)
+    assert client.get("/me", headers=eve).json() == {"username": "eve", "role": "admin", "must_change_password": True}
+    for path in ("/stations", "/admin/users"):
+        refused = client.get(path, headers=eve)
+        assert (refused.status_code, "change it first" in refused.json()["detail"]) == (403, True)
+    wrong = client.post("/me/password", json={"current": "x", "new": BETTER}, headers=eve)
+    assert [error["field"] for error in wrong.json()["errors"]] == ["current"]
+    weak = client.post("/me/password", json={"current": given, "new": "passwordpassword"}, headers=eve)
+    assert [error["field"] for error in weak.json()["errors"]] == ["password"]
+    assert client.post("/me/password", json={"current": given, "new": BETTER}, headers=eve).status_code == 204
+    assert client.get("/me", headers=eve).status_code == 401
+    assert client.get("/admin/users", headers=bearer(client, "eve", BETTER)).status_code == 200
+    assert token(client, "eve", given).status_code == 401
+    actions = [(entry["actor"], entry["action"], entry["outcome"]) for entry in services.audit.latest(20)]
+    assert ("root", "create user", "success") in actions
+    assert ("eve", "change password", "refused") in actions
+    assert ("eve", "change password", "success") in actions
+
+
+def test_what_an_admin_changes_holds_from_the_next_request_on(client: TestClient, log_in: LogIn) -> None:
+    root, ann = log_in("root"), log_in("ann")
+    assert client.get("/admin/users", headers=ann).status_code == 403
+    changed = client.patch("/admin/users/ann", json={"role": "admin"}, headers=root).json()
+    assert changed == {"username": "ann", "role": "admin", "enabled": True, "must_change_password": False,
+                       "password": None}  # fmt: skip
+    assert client.get("/admin/users", headers=ann).status_code == 200
+    client.patch("/admin/users/ann", json={"role": "user"}, headers=root)
+    assert client.get("/admin/users", headers=ann).status_code == 403
+    client.patch("/admin/users/ann", json={"enabled": False}, headers=root)
+    assert client.get("/me", headers=ann).status_code == 401
+    assert token(client, "ann", PASSWORD).status_code == 401
+    client.patch("/admin/users/ann", json={"enabled": True}, headers=root)
+    assert client.get("/me", headers=ann).status_code == 401, "the old session stays ended"
+    fresh = log_in("ann")
+    given = client.patch("/admin/users/ann", json={"reset_password": True}, headers=root).json()["password"]
+    assert client.get("/me", headers=fresh).status_code == 401
+    again = bearer(client, "ann", given)
+    assert client.delete("/admin/users/ann", headers=root).status_code == 204
+    assert client.get("/me", headers=again).status_code == 401
+    (entry,) = client.get("/admin/audit", params={"action": "delete user", "limit": 1}, headers=root).json()
+    assert (entry["actor"], entry["detail"]["before"]["username"]) == ("root", "ann")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("PATCH", "/admin/users/root", {"role": "user"}, 409),
+        ("PATCH", "/admin/users/root", {"enabled": False}, 409),
+        ("DELETE", "/admin/users/root", None, 409),
+        ("PATCH", "/admin/users/nobody", {"enabled": False}, 404),
+        ("DELETE", "/admin/users/nobody", None, 404),
+        ("PATCH", "/admin/users/ann", {}, 422),
+        ("PATCH", "/admin/users/ann", {"role": "king"}, 422),
+        ("POST", "/admin/users", {"username": "ann"}, 409),
+        ("POST", "/admin/users", {"username": "A b"}, 422),
+        ("POST", "/admin/users", {"username": "eve", "password": "x"}, 422),
+    ],
+)
+def test_changes_that_cannot_be_are_refused_and_change_nothing(
+    client: TestClient, log_in: LogIn, method: str, path: str, body: Any, status: int
+) -> None:
+    root = log_in("root")
+    before = client.get("/admin/users", headers=root).json()
+    assert client.request(method, path, json=body, headers=root).status_code == status
+    assert client.get("/admin/users", headers=root).json() == before
+
+
+def test_one_may_sign_up_only_where_registration_is_open(client: TestClient, services: Services) -> None:
+    asked = {"username": "eve", "password": BETTER}
+    assert client.post("/register", json=asked).status_code == 403
+    with TestClient(create_app(replace(services, registration_open=True), [])) as open_door:
+        assert open_door.post("/register", json=asked).json()["role"] == "user"
+        assert open_door.post("/register", json=asked).status_code == 409
+        assert open_door.post("/register", json={**asked, "role": "admin"}).status_code == 422
+        assert token(open_door, "eve", BETTER).status_code == 200
+        for number, script in enumerate(("ж", "雨", "ा", "🌧")):
+            account = {"username": f"any{number}", "password": script * 10 + "Ωmega-" + script * 48}
+            assert open_door.post("/register", json=account).status_code == 201
+            assert token(open_door, account["username"], account["password"]).status_code == 200
+        huge = open_door.post("/register", json={"username": "big", "password": "x" * 1_000_000})
+        assert huge.status_code == 422
+
+
+def test_a_key_acts_as_its_owner_until_it_is_revoked(client: TestClient, log_in: LogIn, services: Services) -> None:
+    ann = log_in("ann")
+    made = client.post("/me/keys", json={"label": "notebook"}, headers=ann).json()
+    key = {"Authorization": f"Bearer {made['key']}"}
+    assert client.get("/me", headers=key).json()["username"] == "ann"
+    assert client.get("/admin/users", headers=key).status_code == 403
+    (listed,) = client.get("/me/keys", headers=ann).json()
+    assert (listed["prefix"], listed["label"], "key" in listed) == (made["prefix"], "notebook", False)
+    for wrong in (made["key"][:-1], made["key"] + "x", f"rtk_{made['prefix']}_", "rtk_", "rtk_\x00_x"):
+        assert client.get("/me", headers={"Authorization": f"Bearer {wrong}"}).status_code == 401
+    for path in ("/logout", "/me/password"):
+        assert client.post(path, json={"current": PASSWORD, "new": BETTER}, headers=key).status_code == 403
+    with services.users._engine.connect() as connection:
+        stored = str(connection.exec_driver_sql("SELECT * FROM api_keys").all())
+    assert made["key"].rpartition("_")[2] not in stored
+    root = log_in("root")
+    assert client.delete(f"/me/keys/{made['prefix']}", headers=root).status_code == 404, "another's key"
+    assert client.get("/me", headers=key).status_code == 200
+    assert client.delete(f"/me/keys/{made['prefix']}", headers=ann).status_code == 204
+    assert client.get("/me", headers=key).status_code == 401
+
+
+def test_a_key_dies_with_its_owners_right_to_enter(client: TestClient, log_in: LogIn) -> None:
+    root, ann = log_in("root"), log_in("ann")
+    made = client.post("/me/keys", json={"label": "notebook"}, headers=ann).json()["key"]
+    key = {"Authorization": f"Bearer {made}"}
+    client.patch("/admin/users/ann", json={"enabled": False}, headers=root)
+    assert client.get("/me", headers=key).status_code == 401
+
+
+def test_the_number_of_keys_is_bounded(client: TestClient, log_in: LogIn) -> None:
+    ann = log_in("ann")
+    made = [client.post("/me/keys", json={"label": str(number)}, headers=ann).status_code for number in range(21)]
+    assert made == [201] * 20 + [409]
+
+
+def test_predictions_are_counted_per_user_and_answers_say_what_is_left(
+    client: TestClient, behind: Any, log_in: LogIn
+) -> None:
+    behind.answers["POST /predict"] = JSONResponse({"probability": 0.5})
+    ann, root = log_in("ann"), log_in("root")
+    left = [client.post("/predict", json={}, headers=ann).headers["RateLimit-Remaining"] for _ in range(10)]
+    assert left == [str(number) for number in range(9, -1, -1)]
+    refused = client.post("/predict", json={}, headers=ann)
+    assert (refused.status_code, refused.headers["content-type"]) == (429, "application/problem+json")
+    assert 0 < int(refused.headers["Retry-After"]) <= 60
+    assert (refused.headers["RateLimit-Limit"], refused.headers["RateLimit-Remaining"]) == ("10", "0")
+    assert client.get("/stations", headers=ann).status_code == 200
+    assert all(client.post("/predict", json={}, headers=root).status_code == 200 for _ in range(30))
+    key = client.post("/me/keys", json={"label": "x"}, headers=ann).json()["key"]
+    program = client.post("/predict", json={}, headers={"Authorization": f"Bearer {key}"})
+    assert (program.status_code, program.headers["RateLimit-Limit"]) == (200, "600")
+
+
+def test_guessing_is_slowed_down_per_account_and_per_peer(client: TestClient, services: Services) -> None:
+    tries = [token(client, "ann", f"wrong {number}").status_code for number in range(12)]
+    assert tries == [401] * 10 + [429] * 2
+    throttled = token(client, "ann", PASSWORD)
+    assert throttled.status_code == 429
+    assert 0 < int(throttled.headers["Retry-After"]) <= 300
+    assert token(client, "root", PASSWORD).status_code == 200, "others are not kept out by it"
+    many = [token(client, f"nobody{number}", "wrong").status_code for number in range(40)]
+    assert many.count(401) == 30
+    assert token(client, "root", PASSWORD).status_code == 429
+    quick = replace(services, limiter=Limiter(Rates(failures_per_account="2/second")))
+    with TestClient(create_app(quick, [])) as other:
+        codes = [token(other, "ann", "wrong").status_code for _ in range(3)]
+        assert codes.count(429) <= 1
+        import time
+
+        time.sleep(1.1)
+        assert token(other, "ann", PASSWORD).status_code == 200, "the owner is not locked out for good"
+
+
+def test_a_right_login_forgets_the_wrong_ones(client: TestClient) -> None:
+    for _ in range(3):
+        assert [token(client, "ann", "wrong").status_code for _ in range(8)] == [401] * 8
+        assert token(client, "ann", PASSWORD).status_code == 200
+
+
+def test_where_nobody_can_count_nobody_is_let_through(client: TestClient, services: Services, log_in: LogIn) -> None:
+    ann = log_in("ann")
+    blind = replace(services, limiter=Limiter(Rates(storage="redis://127.0.0.1:9")))
+    with TestClient(create_app(blind, [])) as other:
+        assert token(other, "ann", PASSWORD).status_code == 503
+        assert other.post("/predict", json={}, headers=ann).status_code == 503
+        assert other.get("/me", headers=ann).status_code == 200
+
+
+def test_a_body_beyond_the_limit_is_refused_early(client: TestClient, log_in: LogIn, behind: Any) -> None:
+    headers = {**log_in("root"), "Content-Type": "text/csv"}
+    calls = len(behind.calls)
+    answer = client.post("/predict/batch", content=b"x" * 10_000_001, headers=headers)
+    assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
+    assert len(behind.calls) == calls
+
+    def endless() -> Any:
+        for _ in range(2000):
+            yield b"y" * 10_000
+
+    answer = client.post("/predict/batch", content=endless(), headers=headers)
+    assert answer.status_code == 413
