@@ -275,6 +275,26 @@ def test_an_arrow_stream_is_answered_by_one(client: TestClient) -> None:
     assert client.post("/predict/batch", content=b"x", headers=kind).status_code == 422
 
 
+def test_past_predictions_come_with_what_then_fell(client: TestClient, admin: dict[str, str]) -> None:
+    """The newest stored day's rain is known, the day after it is not."""
+    known, latest = {**BODY, "date": "2020-01-29"}, {**BODY, "date": "2020-01-30"}
+    (day,) = client.get("/stations/Sydney/observations", params={"start": "2020-01-30"}).json()
+    for body in (known, latest, {**latest, "station": "Perth"}):
+        client.post("/predict", json=body)
+    mine = client.get("/predictions", params={"station": "Sydney"}).json()
+    assert [entry["date"] for entry in mine] == ["2020-01-30", "2020-01-29"]
+    assert (mine[0]["rainfall"], mine[0]["rained"]) == (None, None)
+    assert mine[1]["rainfall"] == day["observation"]["rainfall"]
+    assert mine[1]["rained"] == (day["observation"]["rainfall"] > 1.0)
+    assert mine[1]["observation"] == {"humidity_3pm": 90}
+    bob = {"Authorization": f"Bearer {TOKENS.issue(Caller('bob', 'user', 'gateway'))}"}
+    assert client.get("/predictions", headers=bob).json() == []
+    assert {entry["username"] for entry in client.get("/predictions", headers=admin).json()} == {"ann"}
+    assert len(client.get("/predictions", params={"limit": 1}).json()) == 1
+    assert len(client.get("/predictions", params={"start": "2020-01-30", "end": "2020-01-30"}).json()) == 2
+    assert client.get("/predictions", params={"station": "Nowhere"}).status_code == 422
+
+
 def test_published_versions_are_listed_with_their_aliases(client: TestClient) -> None:
     newest, first = client.get("/models").json()
     assert (newest["version"], newest["aliases"]) == ("2", [])

@@ -217,3 +217,13 @@ def test_a_body_beyond_the_limit_is_refused_early(client: TestClient, log_in: Lo
 
     answer = client.post("/predict/batch", content=endless(), headers=headers)
     assert answer.status_code == 413
+
+
+def test_own_predictions_are_asked_for_with_checked_parameters(client: TestClient, behind: Any, log_in: LogIn) -> None:
+    behind.answers["GET /predictions"] = JSONResponse([])
+    ann = log_in("ann")
+    given = {"station": "Sydney", "start": "2024-01-01", "limit": "5"}
+    assert client.get("/predictions", params=given, headers=ann).status_code == 200
+    assert behind.calls[-1][1] == "/predictions"
+    for wrong in ({"station": "Nowhere"}, {"start": "soon"}, {"limit": "0"}):
+        assert client.get("/predictions", params=wrong, headers=ann).status_code == 422

@@ -1,11 +1,12 @@
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
-from meteo.database import connect
+from meteo.database import connect, writing
 from meteo.errors import Unavailable
 from meteo.prediction_log import PredictionLog, Record, records
 
@@ -41,3 +42,33 @@ def test_a_prediction_that_cannot_be_recorded_is_not_given(tmp_path: Path) -> No
     with pytest.raises(Unavailable, match="could not be recorded"):
         asyncio.run(log.append([record(1)]))
     log.stop()
+
+
+def test_a_few_rows_are_written_at_once_unless_somebody_else_is_writing(tmp_path: Path) -> None:
+    engine = connect(f"sqlite:///{tmp_path / 'predictions.db'}")
+    log = PredictionLog(engine)
+    log.start()
+    assert log.now([record(1)])
+    assert [found.prediction_id for found in records(engine)] == ["p1"]
+    with writing(engine) as other:
+        other.execute(text("UPDATE predictions SET subject = 'eve'"))
+        assert not log.now([record(2)])
+    assert not log.now([record(number) for number in range(100)])
+    asyncio.run(log.append([record(2)]))
+    assert [found.prediction_id for found in records(engine)] == ["p1", "p2"]
+    log.stop()
+    engine.dispose()
+
+
+def test_it_writes_on_postgresql_too(postgres: Callable[[], str]) -> None:
+    engine = connect(postgres())
+    log = PredictionLog(engine)
+    log.start()
+    assert not log.now([record(1)])
+    asyncio.run(log.append([record(number) for number in range(5000)]))
+    found = records(engine, station="Sydney", subject="ann", newest=2)
+    assert len(records(engine)) == 5000
+    assert found[0].observation == {"humidity_3pm": 80.0}
+    assert found[0].made_at.tzinfo is not None
+    log.stop()
+    engine.dispose()
