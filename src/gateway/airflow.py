@@ -60,17 +60,30 @@ class Airflow:
         state = answer.json()["scheduler"]["status"]
         return None if state == "healthy" else f"scheduler is {state}"
 
-    async def trigger(self, dag: Dag, conf: Mapping[str, Any], note: str) -> str:
-        """Start a run and give its id; Conflict while one is queued or running."""
+    async def trigger(self, dag: Dag, conf: Mapping[str, Any], note: str, run_id: str | None = None) -> str:
+        """Start a run and give its id; Conflict while one is queued or running. With a `run_id` of the caller's, asking
+        again starts nothing: the run of that id is the answer, InvalidInput if it was asked for something else."""
+        if run_id is not None and (known := await self._conf(dag, run_id)) is not None:
+            if known != dict(conf):
+                message = "this key was used for another request"
+                raise InvalidInput(f"Idempotency-Key: {message}", [("Idempotency-Key", message)])
+            return run_id
         active = await self._get("dags", dag, "dagRuns", params={"state": ["queued", "running"], "limit": 1})
         if active["total_entries"]:
             raise Conflict(f"{dag} is already running: {active['dag_runs'][0]['dag_run_id']}")
-        body = {"logical_date": None, "conf": dict(conf), "note": note}
+        body = {"logical_date": None, "conf": dict(conf), "note": note} | ({"dag_run_id": run_id} if run_id else {})
         answer = await self._call("POST", "dags", dag, "dagRuns", json=body)
         if answer.status_code == 400:
             raise InvalidInput(f"Airflow refused the parameters of {dag}")
-        run_id: str = self._read(answer)["dag_run_id"]
-        return run_id
+        if answer.status_code == 409 and run_id is not None:
+            return run_id
+        started: str = self._read(answer)["dag_run_id"]
+        return started
+
+    async def _conf(self, dag: Dag, run_id: str) -> dict[str, Any] | None:
+        """What the run was asked for; None where there is none of that id."""
+        answer = await self._call("GET", "dags", dag, "dagRuns", run_id)
+        return None if answer.status_code == 404 else self._read(answer)["conf"] or {}
 
     async def runs(self, dag: Dag, limit: int) -> list[Run]:
         """Runs of a DAG, newest first."""

@@ -1,3 +1,4 @@
+import hashlib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -196,6 +197,28 @@ def test_status_tells_the_truth_of_every_part(client: TestClient, behind: Any) -
     assert states == {
         "api_model": ("up", None), "mlflow": ("up", None), "airflow": ("down", "scheduler is unhealthy"),
     }  # fmt: skip
+
+
+def test_the_same_key_starts_a_pipeline_once(client: TestClient, behind: Any, log_in: LogIn) -> None:
+    behind.airflow()
+    root = log_in("root")
+    key = {**root, "Idempotency-Key": "monday-morning"}
+    runs = "/api/v2/dags/ingestion/dagRuns"
+    asked = {"start": "2024-01-01"}
+
+    behind.answers[f"POST {runs}"] = JSONResponse({"dag_run_id": "as asked"})
+    first_id = "asked__" + hashlib.sha256(b"root\ningestion\nmonday-morning").hexdigest()[:32]
+    behind.answers[f"GET {runs}/{first_id}"] = JSONResponse({}, 404)
+    assert client.post("/admin/ingestion", json=asked, headers=key).status_code == 202
+    assert json.loads(behind.calls[-1][3])["dag_run_id"] == first_id
+    behind.answers[f"GET {runs}/{first_id}"] = JSONResponse({"conf": asked})
+    before = len(behind.calls)
+    again = client.post("/admin/ingestion", json=asked, headers=key)
+    assert (again.status_code, again.json()["run_id"]) == (202, first_id)
+    assert [call[0] for call in behind.calls[before:]] == ["GET"]
+    other = client.post("/admin/ingestion", json={"start": "2023-01-01"}, headers=key)
+    assert (other.status_code, other.json()["errors"][0]["field"]) == (422, "Idempotency-Key")
+    assert client.post("/admin/ingestion", headers={**root, "Idempotency-Key": "a b"}).status_code == 422
 
 
 def test_a_promotion_is_passed_on_and_audited_with_before_and_after(

@@ -1,4 +1,5 @@
 import asyncio
+import gzip
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -9,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from gateway.upstream import Upstream
-from meteo.errors import NotFound, Unavailable
+from gateway.upstream import Breaker, Upstream
+from meteo.errors import NotFound, Unavailable, UpstreamFailed
 
 
 def call(address: str, deadline: float, *path: str) -> Any:
@@ -56,3 +57,109 @@ def test_each_part_of_a_path_stays_one_part(serve: Callable[[Any], str]) -> None
 def test_a_part_that_would_leave_the_path_is_refused(part: str) -> None:
     with pytest.raises(NotFound):
         call("http://127.0.0.1:9", 5, "a", part, "b")
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_after_five_failures_nobody_asks_until_one_probe_has_succeeded() -> None:
+    clock = Clock()
+    breaker = Breaker(clock)
+    for _ in range(4):
+        assert breaker.wait() is None
+        breaker.tell(False)
+    breaker.tell(True)
+    for _ in range(5):
+        assert breaker.wait() is None
+        breaker.tell(False)
+    assert breaker.wait() == Breaker.OPEN_SECONDS
+    clock.now += Breaker.OPEN_SECONDS
+    assert breaker.wait() is None, "the probe"
+    assert breaker.wait() is not None, "all others wait for it"
+    breaker.tell(False)
+    assert breaker.wait() == Breaker.OPEN_SECONDS
+    clock.now += Breaker.OPEN_SECONDS
+    assert breaker.wait() is None
+    breaker.tell(None)
+    assert breaker.wait() is None, "a probe that was given up is made by the next"
+    breaker.tell(True)
+    assert breaker.wait() is None
+
+
+def test_a_service_that_comes_back_is_asked_again(serve: Callable[[Any], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Breaker, "OPEN_SECONDS", 0.3)
+    asked = 0
+    broken = True
+
+    async def answer(_: Request) -> Response:
+        nonlocal asked
+        asked += 1
+        if broken:
+            await asyncio.sleep(5)
+        return Response("well")
+
+    address = serve(Starlette(routes=[Route("/{path:path}", answer)]))
+
+    async def story() -> None:
+        nonlocal broken
+        upstream = Upstream("the part", address, 0.4)
+        for _ in range(5):
+            with pytest.raises(Unavailable, match="does not answer"):
+                await upstream.call("GET", "x")
+        with pytest.raises(Unavailable, match="has not answered of late") as refusal:
+            await upstream.call("GET", "x")
+        assert refusal.value.retry_after >= 1
+        assert asked == 5
+        broken = False
+        await asyncio.sleep(0.35)
+        assert (await upstream.call("GET", "x", deadline=5)).text == "well"
+        assert (await upstream.call("GET", "x", deadline=5)).text == "well"
+        await upstream.close()
+
+    asyncio.run(story())
+
+
+def test_an_answer_without_end_is_not_taken_in(serve: Callable[[Any], str]) -> None:
+    sent = 0
+
+    async def flood() -> AsyncIterator[bytes]:
+        nonlocal sent
+        for _ in range(3000):
+            sent += 100_000
+            yield b"x" * 100_000
+
+    async def answer(_: Request) -> Response:
+        return StreamingResponse(flood())
+
+    address = serve(Starlette(routes=[Route("/{path:path}", answer)]))
+
+    async def once() -> None:
+        upstream = Upstream("the part", address, 20, most=1_000_000)
+        with pytest.raises(UpstreamFailed, match="more than 1,000,000 bytes"):
+            await upstream.call("GET", "x")
+        await upstream.close()
+
+    asyncio.run(once())
+    assert sent < 100_000_000
+
+
+def test_a_compressed_bomb_counts_by_what_it_unpacks_to(serve: Callable[[Any], str]) -> None:
+    bomb = gzip.compress(b"0" * 50_000_000)
+
+    async def answer(_: Request) -> Response:
+        return Response(bomb, headers={"content-encoding": "gzip"})
+
+    address = serve(Starlette(routes=[Route("/{path:path}", answer)]))
+
+    async def once() -> None:
+        upstream = Upstream("the part", address, 20, most=5_000_000)
+        with pytest.raises(UpstreamFailed):
+            await upstream.call("GET", "x")
+        await upstream.close()
+
+    assert len(bomb) < 100_000
+    asyncio.run(once())

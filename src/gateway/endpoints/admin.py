@@ -1,7 +1,9 @@
 """What admins run and read: pipelines, what came in, models, the audit trail."""
 
 import asyncio
+import hashlib
 import json
+import re
 from datetime import date
 from typing import Annotated, Literal
 
@@ -25,12 +27,13 @@ from meteo.contract import (
     QuarantineState,
     TrainingRequest,
 )
-from meteo.errors import MeteoError
+from meteo.errors import InvalidInput, MeteoError
 from meteo.station import station
 
 router = APIRouter(prefix="/admin", tags=["admin"])
 
 Limit = Annotated[int, Query(ge=1, le=200)]
+_KEY = re.compile(r"[A-Za-z0-9._-]{8,64}")
 PROMOTION_SECONDS = 90.0
 """A version may have to be downloaded and tried first."""
 
@@ -177,12 +180,23 @@ async def _moved(
     return answer
 
 
+def _run_id(request: Request, dag: str, admin: User) -> str | None:
+    """The run that an Idempotency-Key stands for: one person's key for one pipeline; None where none is sent."""
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not _KEY.fullmatch(key):
+        message = "8 to 64 letters, digits, dots, dashes or underscores are needed"
+        raise InvalidInput(f"Idempotency-Key: {message}", [("Idempotency-Key", message)])
+    return "asked__" + hashlib.sha256(f"{admin.username}\n{dag}\n{key}".encode()).hexdigest()[:32]
+
+
 async def _start(request: Request, dag: Dag, body: Body, admin: User, wired: Services) -> Started:
     conf = body.model_dump(mode="json", exclude_none=True)
     note = f"asked by {admin.username}, request {web.request_id(request)}"
     outcome = "success"
     try:
-        return Started(dag=dag, run_id=await wired.airflow.trigger(dag, conf, note))
+        return Started(dag=dag, run_id=await wired.airflow.trigger(dag, conf, note, _run_id(request, dag, admin)))
     except MeteoError as error:
         outcome = error.title
         raise
