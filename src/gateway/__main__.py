@@ -1,7 +1,10 @@
 """`python -m gateway`: serve the gateway; `python -m gateway users …`: accounts from the shell."""
 
+import secrets
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import uvicorn
@@ -16,7 +19,7 @@ from gateway.services import Services
 from gateway.sessions import Sessions
 from gateway.tokens import AccessTokens
 from gateway.upstream import ModelApi, Upstream
-from gateway.users import Users, bootstrap
+from gateway.users import Role, Users, bootstrap
 from meteo import job, logs
 from meteo.auth import ServiceTokens
 from meteo.database import connect
@@ -71,14 +74,64 @@ def bootstrap_users(
     file: Annotated[Path, typer.Option(help="where the first logins are written, mode 0600")],
 ) -> None:
     """Make the first admin and the first user with random passwords; does nothing where they exist."""
+    _on_users(lambda users: {"made": bootstrap(users, file)})
+
+
+@users_app.command("list")
+def list_users() -> None:
+    """All accounts."""
+    _on_users(lambda users: {"users": [asdict(user) for user in users.all()]})
+
+
+@users_app.command("add")
+def add_user(username: str, role: Annotated[Role, typer.Option()] = "user") -> None:
+    """Make an account; its password is printed once and must be changed at the first login."""
+    password = secrets.token_urlsafe(15)
+    _on_users(lambda users: {**asdict(users.add(username, password, role, must_change=True)), "password": password})
+
+
+@users_app.command("change")
+def change_user(
+    username: str,
+    role: Annotated[Role | None, typer.Option()] = None,
+    enabled: Annotated[bool | None, typer.Option()] = None,
+) -> None:
+    """Change a role, or whether somebody may enter."""
+    _on_users(lambda users: asdict(users.change(username, role, enabled)))
+
+
+@users_app.command("reset")
+def reset_password(username: str) -> None:
+    """Give an account a new password, printed once, which must be changed; all its sessions end."""
+    password = secrets.token_urlsafe(15)
+
+    def work(users: Users) -> dict[str, Any]:
+        users.set_password(username, password, must_change=True)
+        return {"username": username, "password": password}
+
+    _on_users(work)
+
+
+@users_app.command("delete")
+def delete_user(username: str) -> None:
+    """Remove an account with its sessions and keys."""
+
+    def work(users: Users) -> dict[str, Any]:
+        users.delete(username)
+        return {"deleted": username}
+
+    _on_users(work)
+
+
+def _on_users(work: Callable[[Users], dict[str, Any]]) -> None:
     settings = Settings()
 
-    def work() -> dict[str, bool]:
+    def job_work() -> dict[str, Any]:
         users = Users(connect(settings.gateway_url))
         users.create_tables()
-        return {"made": bootstrap(users, file)}
+        return work(users)
 
-    job.run("users", settings.log_level, work)
+    job.run("users", settings.log_level, job_work)
 
 
 if __name__ == "__main__":

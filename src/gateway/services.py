@@ -13,6 +13,7 @@ from gateway.rates import Limiter
 from gateway.sessions import Current, Sessions
 from gateway.upstream import ModelApi
 from gateway.users import User, Users
+from meteo import web
 from meteo.errors import NotAllowed
 
 
@@ -35,7 +36,9 @@ def services(request: Request) -> Services:
 
 
 def _current(request: Request) -> Current:
-    return services(request).sessions.current(request.headers.get("authorization"))
+    found = services(request).sessions.current(request.headers.get("authorization"))
+    web.say(request, user=found.user.username)
+    return found
 
 
 def _user(current: Annotated[Current, Depends(_current)]) -> User:

@@ -121,11 +121,13 @@ class ModelApi:
         """Its answer as it is: bodies and the headers named in `passed` go through unparsed, errors are problem+json
         already."""
         token = self._tokens.issue(Caller(user.username, user.role, "gateway"))
+        began = time.perf_counter()
         answer = await self._upstream.call(
             method, *path, content=content, params=params, deadline=deadline,
             headers={name: request.headers[name] for name in passed if name in request.headers}
             | {"Authorization": f"Bearer {token}", "X-Request-ID": web.request_id(request)},
         )  # fmt: skip
+        web.say(request, upstream_ms=round((time.perf_counter() - began) * 1000, 2))
         kind = answer.headers.get("content-type", "")
         if not kind.startswith(("application/json", "text/csv", web.PROBLEM_JSON)) or answer.status_code == 401:
             raise UpstreamFailed(f"{self._upstream.name} answered {answer.status_code} with {kind or 'no type'}")

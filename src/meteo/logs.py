@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -43,8 +44,11 @@ def logger() -> FilteringBoundLogger:
     return log
 
 
-def request_line(method: str, route: str, status: int, seconds: float, request_id: str) -> None:
-    """The line of one answered request, as structlog would write it, at a tenth of the time."""
+def request_line(
+    method: str, route: str, status: int, seconds: float, request_id: str, more: Mapping[str, str | float] | None = None
+) -> None:
+    """The line of one answered request and what `more` is to be told of it, as structlog would write it, at a tenth of
+    the time."""
     if not _requests["said"]:
         return
     line = {
@@ -52,5 +56,5 @@ def request_line(method: str, route: str, status: int, seconds: float, request_i
         "ms": round(seconds * 1000, 2), "event": "request", "request_id": request_id, "level": "info",
         "timestamp": datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
     }  # fmt: skip
-    _requests["stream"].write(json.dumps(line) + "\n")
+    _requests["stream"].write(json.dumps(line | dict(more) if more else line) + "\n")
     _requests["stream"].flush()

@@ -5,6 +5,7 @@ Unknown keys are refused. Secrets come from the environment (or a folder of file
 """
 
 import os
+import re
 from datetime import date
 from pathlib import Path
 from typing import Literal, Self
@@ -113,6 +114,9 @@ class Mlflow(Service):
     port: int = 8100
 
 
+_MADE_UP = re.compile("change|secret|password|example|placeholder|default|123456|abcdef", re.IGNORECASE)
+
+
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="METEO_", env_nested_delimiter="__", extra="forbid", frozen=True, secrets_dir=None
@@ -184,10 +188,14 @@ class Settings(BaseSettings):
         return f"sqlite:///{self.home / name}"
 
     def secret(self, value: SecretStr, variable: str) -> str:
-        """The secret's text; ValueError names the variable (never the value) when it is missing or too short."""
-        if len(value.get_secret_value()) < 32:
+        """The secret's text; ValueError names the variable (never the value) when it is missing or too short, in
+        production also when it looks made up."""
+        text = value.get_secret_value()
+        if len(text) < 32:
             raise ValueError(f"{variable} must be set to a random string of at least 32 characters")
-        return value.get_secret_value()
+        if self.environment == "production" and (len(set(text)) < 12 or _MADE_UP.search(text)):
+            raise ValueError(f"{variable} is no random string; in production it must be one, of at least 32 characters")
+        return text
 
 
 def config_file() -> Path | None:

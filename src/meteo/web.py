@@ -80,7 +80,7 @@ class RequestContext:
             route = getattr(scope.get("route"), "path", "unmatched")
             self.metrics.observe(scope["method"], route, status, seconds)
             if not route.startswith(("/health", "/metrics")):
-                request_line(scope["method"], route, status, seconds, request_id)
+                request_line(scope["method"], route, status, seconds, request_id, scope["state"].get("said"))
 
 
 class Lane:
@@ -128,6 +128,11 @@ class HttpMetrics:
                 self._known[method, route, status] = found
         found[0].inc()
         found[1].observe(seconds)
+
+
+def say(request: Request, **more: str | float) -> None:
+    """Have the log line of this request tell more."""
+    request.scope["state"].setdefault("said", {}).update(more)
 
 
 def request_id(request: Request) -> str:

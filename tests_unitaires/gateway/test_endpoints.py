@@ -1,4 +1,5 @@
 import hashlib
+import io
 import json
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse
 
 from gateway.app import create_app
 from gateway.services import Services, _admin, _current
+from meteo import logs
 from meteo.auth import Caller, ServiceTokens
 
 LogIn = Callable[[str], dict[str, str]]
@@ -197,6 +199,27 @@ def test_status_tells_the_truth_of_every_part(client: TestClient, behind: Any) -
     assert states == {
         "api_model": ("up", None), "mlflow": ("up", None), "airflow": ("down", "scheduler is unhealthy"),
     }  # fmt: skip
+
+
+def test_the_log_line_tells_who_asked_what_and_how_long_the_upstream_took(
+    client: TestClient, log_in: LogIn, behind: Any
+) -> None:
+    ann = log_in("ann")
+    stream = io.StringIO()
+    logs.configure("gateway", "info", stream)
+    client.get("/stations", headers={**ann, "X-Request-ID": "request-0042"})
+    client.get("/stations/x%0Ay/observations", headers=ann)
+    client.get("/nowhere")
+    logs.configure("gateway", "error")
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    first, second, third = [line for line in lines if line["event"] == "request"]
+    assert (first["user"], first["route"], first["status"], first["request_id"]) == (
+        "ann", "/stations", 200, "request-0042",
+    )  # fmt: skip
+    assert 0 < first["upstream_ms"] <= first["ms"]
+    assert (second["route"], second["status"]) == ("/stations/{station}/observations", 422)
+    assert (third["route"], third["status"], "user" in third) == ("unmatched", 404, False)
+    assert ann["Authorization"][7:] not in stream.getvalue()
 
 
 def test_the_same_key_starts_a_pipeline_once(client: TestClient, behind: Any, log_in: LogIn) -> None:

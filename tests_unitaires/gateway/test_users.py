@@ -1,6 +1,10 @@
 import json
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,3 +80,25 @@ def test_a_taken_name_is_a_conflict(users: Users) -> None:
     users.add("ann", "a long enough password", "user")
     with pytest.raises(Conflict, match="taken"):
         users.add("ann", "another long password", "user")
+
+
+def shell(home: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
+    """`python -m gateway users …`; its exit code and its JSON summary."""
+    environment = {"METEO_HOME": str(home), "PATH": os.environ["PATH"]}
+    done = subprocess.run([sys.executable, "-m", "gateway", "users", *arguments], env=environment, capture_output=True,
+                          text=True, check=False)  # fmt: skip
+    return done.returncode, json.loads(done.stdout.splitlines()[-1])
+
+
+def test_accounts_can_be_kept_from_the_shell(tmp_path: Path) -> None:
+    _, made = shell(tmp_path, "add", "root", "--role", "admin")
+    assert made["must_change"] is True
+    users = Users(connect(f"sqlite:///{tmp_path / 'gateway.db'}"))
+    assert users._verify("root", made["password"]) is not None
+    code, refused = shell(tmp_path, "change", "root", "--no-enabled")
+    assert (code, "nobody would be left" in refused["error"]) == (1, True)
+    shell(tmp_path, "add", "ann")
+    assert shell(tmp_path, "change", "ann", "--role", "admin", "--no-enabled")[1]["enabled"] is False
+    assert shell(tmp_path, "reset", "ann")[1]["password"] != made["password"]
+    assert shell(tmp_path, "delete", "ann")[1]["deleted"] == "ann"
+    assert [user["username"] for user in shell(tmp_path, "list")[1]["users"]] == ["root"]

@@ -1,3 +1,4 @@
+import secrets
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,20 @@ def test_a_weak_secret_is_refused_by_the_name_of_its_variable(value: str) -> Non
     with pytest.raises(ValueError, match="METEO_X must be set") as refusal:
         Settings().secret(SecretStr(value), "METEO_X")
     assert "short" not in str(refusal.value).replace("at least", "")
+
+
+@pytest.mark.parametrize(
+    "value", ["x" * 40, "change-me-" * 5, "0123456789abcdef" * 3, "My-Secret-That-Is-Long-Enough-To-Pass"]
+)
+def test_production_takes_no_made_up_secret(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    assert Settings().secret(SecretStr(value), "METEO_X") == value
+    monkeypatch.setenv("METEO_ENVIRONMENT", "production")
+    with pytest.raises(ValueError, match="METEO_X is no random string") as refusal:
+        Settings().secret(SecretStr(value), "METEO_X")
+    assert value not in str(refusal.value)
+    for _ in range(200):
+        text = secrets.token_urlsafe(32)
+        assert Settings().secret(SecretStr(text), "METEO_X") == text
 
 
 def test_secrets_do_not_print(monkeypatch: pytest.MonkeyPatch) -> None:
