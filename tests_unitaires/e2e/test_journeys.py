@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -152,8 +153,8 @@ def test_no_secret_is_in_any_log(system: Any) -> None:
 def test_the_api_gives_the_same_probability_as_the_batch_pipeline(system: Any, tmp_path: Path) -> None:
     """Stored days, asked one by one through both services, against the rows that preprocessing made in bulk."""
     mlflow = f"http://127.0.0.1:{system.environment['METEO_MLFLOW__PORT']}"
-    registry = Registry(mlflow, "rain-tomorrow")
-    champion = registry.load(registry.require("champion"), tmp_path)
+    with closing(Registry(mlflow, "rain-tomorrow")) as registry:
+        champion = registry.load(registry.require("champion"), tmp_path)
     table = pq.read_table(system.home / "dvc" / "features.parquet")
     matrix = np.column_stack([table[name].to_numpy() for name in NAMES]).astype(np.float32)
     batch = champion.probability(matrix)
