@@ -16,6 +16,7 @@ from meteo.errors import (
     NotAllowed,
     NotAuthenticated,
     NotFound,
+    TooManyRequests,
     Unavailable,
     UpstreamFailed,
 )
@@ -117,6 +118,9 @@ def _error(answer: httpx.Response) -> MeteoError:
     detail = f"{body['detail']} (request {body['request_id']})"
     if answer.status_code == 422:
         return InvalidInput(detail, [(entry["field"], entry["message"]) for entry in body.get("errors", [])])
+    wait = int(answer.headers.get("Retry-After", "5"))
     if answer.status_code == 503:
-        return Unavailable(detail, int(answer.headers.get("Retry-After", "5")))
+        return Unavailable(detail, wait)
+    if answer.status_code == 429:
+        return TooManyRequests(detail, wait, int(answer.headers.get("RateLimit-Limit", "0")))
     return _ERRORS.get(answer.status_code, UpstreamFailed)(detail)

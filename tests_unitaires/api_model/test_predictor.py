@@ -44,7 +44,7 @@ def test_a_stored_day_gets_the_same_probability_as_in_the_batch(
     if len(reported):
         put(store, reported)
     batch, _ = Model.load(bundle, "1").predict(rows, Surroundings.of(reported))
-    chosen = np.random.default_rng(0).choice(len(rows), 400, replace=False)
+    chosen = np.random.default_rng(0).choice(len(rows), 1000, replace=False)
     for row in chosen:
         (items,) = rows[row : row + 1].items()
         known = {name: value for name, value in items.items() if value is not None}

@@ -48,6 +48,8 @@ class FakeGateway:
                 return Response("<html>", 200 if request.query_params else 500)
             if call == "GET /away":
                 return _problem(503, {"Retry-After": "9"})
+            if call == "GET /often":
+                return _problem(429, {"Retry-After": "31", "RateLimit-Limit": "10"})
             token = request.headers.get("authorization", "").removeprefix("Bearer ")
             if token not in self.live:
                 return _problem(401)

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from meteo.errors import NotAuthenticated, Unavailable, UpstreamFailed
+from meteo.errors import NotAuthenticated, TooManyRequests, Unavailable, UpstreamFailed
 from streamlit_app.client import Gateway
 
 
@@ -12,6 +12,9 @@ def test_problems_become_our_errors_with_the_request_id(gateway: Gateway) -> Non
     with pytest.raises(Unavailable) as away:
         gateway._call("GET", "/away")
     assert away.value.retry_after == 9
+    with pytest.raises(TooManyRequests) as often:
+        gateway._call("GET", "/often")
+    assert (often.value.retry_after, often.value.limit) == (31, 10)
 
 
 def test_an_answer_in_no_form_we_know_is_said_to_be(gateway: Gateway) -> None:
