@@ -20,6 +20,7 @@ from gateway.sessions import Sessions
 from gateway.tokens import AccessTokens
 from gateway.upstream import ModelApi, Upstream
 from gateway.users import Role, Users, bootstrap
+from gateway.wire import Wire
 from meteo import job, logs
 from meteo.auth import ServiceTokens
 from meteo.database import connect
@@ -58,7 +59,7 @@ def serve(context: typer.Context) -> None:
     door = create_app(services, [model_api, airflow, mlflow], settings.gateway.body_limit_bytes)
     uvicorn.run(
         door, host=settings.gateway.host, port=settings.gateway.port, log_config=None, access_log=False,
-        http="httptools", forwarded_allow_ips=settings.gateway.trusted_proxies, server_header=False,
+        http=Wire, forwarded_allow_ips=settings.gateway.trusted_proxies, server_header=False,
     )  # fmt: skip
 
 

@@ -11,6 +11,8 @@ from gateway.services import Services
 from gateway.upstream import Upstream
 from meteo import web
 
+BODY_SECONDS = 8.0
+
 
 def create_app(services: Services, upstreams: Sequence[Upstream], body_limit: int = 10_000_000) -> FastAPI:
     """`upstreams` are closed with the app."""
@@ -28,7 +30,7 @@ def create_app(services: Services, upstreams: Sequence[Upstream], body_limit: in
         lifespan=lifespan,
     )
     app.state.services = services
-    web.install(app, CollectorRegistry(), lambda: None, body_limit)
+    web.install(app, CollectorRegistry(), lambda: None, body_limit, BODY_SECONDS)
     for part in (session, weather, admin, accounts, status):
         app.include_router(part.router)
     return app

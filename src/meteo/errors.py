@@ -9,6 +9,7 @@ MeteoError
 ├── NotAllowed                                                      403
 ├── NotFound                                                        404
 ├── Conflict                it would collide with what is running   409
+├── TooSlow                 the body of a request did not come in time  408
 ├── TooLarge                more than is taken in at once            413
 ├── TooManyRequests         asked too often; there is room again later  429
 ├── NotEnoughData           a job cannot do its work on this        422
@@ -75,6 +76,11 @@ class NotFound(MeteoError):
 class Conflict(MeteoError):
     status = 409
     title = "Conflict"
+
+
+class TooSlow(MeteoError):
+    status = 408
+    title = "Too slow"
 
 
 class TooLarge(MeteoError):

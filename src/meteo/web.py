@@ -1,5 +1,6 @@
 """What every HTTP service does alike: request ids, problem+json, request metrics, health."""
 
+import asyncio
 import re
 import time
 import uuid
@@ -17,22 +18,26 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from meteo.contract import Problem, field_errors
-from meteo.errors import InvalidInput, MeteoError, NotAuthenticated, TooLarge, TooManyRequests, Unavailable
+from meteo.errors import InvalidInput, MeteoError, NotAuthenticated, TooLarge, TooManyRequests, TooSlow, Unavailable
 from meteo.logs import logger, request_line
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 Parsed = TypeVar("Parsed", bound=BaseModel)
 PROBLEM_JSON = "application/problem+json"
 _LABELS_KNOWN = 500
+_SLOWEST_BYTES_A_SECOND = 50_000
 
 
 class RequestContext:
     """Pure ASGI middleware: gives each request an id, logs and measures it, answers X-Request-ID."""
 
-    def __init__(self, app: ASGIApp, metrics: "HttpMetrics", body_limit: int) -> None:
+    def __init__(
+        self, app: ASGIApp, metrics: "HttpMetrics", body_limit: int, body_seconds: float | None = None
+    ) -> None:
         self.app = app
         self.metrics = metrics
         self._body_limit = body_limit
+        self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -53,11 +58,20 @@ class RequestContext:
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
             await send(message)
 
-        taken = 0
+        taken, complete = 0, self._body_seconds is None
 
         async def bounded() -> Message:
-            nonlocal taken
-            message = await receive()
+            nonlocal taken, complete
+            if complete:
+                message = await receive()
+            else:
+                allowed = (self._body_seconds or 0) + taken / _SLOWEST_BYTES_A_SECOND
+                try:
+                    async with asyncio.timeout(max(0.0, started + allowed - time.perf_counter())):
+                        message = await receive()
+                except TimeoutError:
+                    raise TooSlow("the body of the request did not arrive in time") from None
+                complete = not message.get("more_body", False)
             taken += len(message.get("body", b""))
             if taken > self._body_limit:
                 raise TooLarge(f"the body is larger than {self._body_limit:,} bytes")
@@ -171,13 +185,15 @@ def problem(request: Request, status: int, detail: str, title: str = "",
 
 
 def install(
-    app: FastAPI, registry: CollectorRegistry, ready: Callable[[], str | None], body_limit: int = 100_000_000
-) -> None:
+    app: FastAPI, registry: CollectorRegistry, ready: Callable[[], str | None], body_limit: int = 100_000_000,
+    body_seconds: float | None = None,
+) -> None:  # fmt: skip
     """Give `app` request ids, problem+json errors, `/metrics`, `/health/live` and `/health/ready`.
 
-    `ready` says what is missing, or None; bodies of more than `body_limit` bytes are refused as soon as that is seen.
+    `ready` says what is missing, or None; bodies of more than `body_limit` bytes are refused as soon as that is seen,
+    and those that take longer than `body_seconds` and a second more for every 50 kB.
     """
-    app.add_middleware(RequestContext, metrics=HttpMetrics(registry), body_limit=body_limit)
+    app.add_middleware(RequestContext, metrics=HttpMetrics(registry), body_limit=body_limit, body_seconds=body_seconds)
     app.add_exception_handler(MeteoError, _on_meteo_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_invalid)
@@ -209,6 +225,8 @@ async def _on_meteo_error(request: Request, error: Exception) -> Response:
                                  "RateLimit-Reset": str(error.retry_after)})  # fmt: skip
     if isinstance(error, NotAuthenticated):
         response.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, TooSlow | TooLarge):
+        response.headers["Connection"] = "close"  # what is left of the body is not waited for
     return response
 
 
