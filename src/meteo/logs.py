@@ -10,7 +10,7 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
-_requests: dict[str, Any] = {"service": "", "stream": sys.stderr, "said": False}
+_requests: dict[str, Any] = {"service": "", "stream": None, "said": False}
 
 
 def configure(service: str, level: str = "info", stream: TextIO | None = None) -> None:
@@ -22,7 +22,7 @@ def configure(service: str, level: str = "info", stream: TextIO | None = None) -
         lambda _logger, _method, event: {"service": service, **event},
     ]
     render = structlog.processors.JSONRenderer(ensure_ascii=True)
-    _requests.update(service=service, stream=stream or sys.stderr, said=level in ("debug", "info"))
+    _requests.update(service=service, stream=stream, said=level in ("debug", "info"))
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -56,5 +56,6 @@ def request_line(
         "ms": round(seconds * 1000, 2), "event": "request", "request_id": request_id, "level": "info",
         "timestamp": datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
     }  # fmt: skip
-    _requests["stream"].write(json.dumps(line | dict(more) if more else line) + "\n")
-    _requests["stream"].flush()
+    stream = _requests["stream"] or sys.stderr
+    stream.write(json.dumps(line | dict(more) if more else line) + "\n")
+    stream.flush()
