@@ -27,7 +27,7 @@ from sqlalchemy import (
     insert,
     select,
 )
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from meteo.database import UtcDateTime
 from meteo.errors import Unavailable
@@ -123,7 +123,7 @@ class PredictionLog:
         try:
             with self._quick.begin():
                 self._insert(self._quick, records)
-        except OperationalError:
+        except DBAPIError:  # the writer's thread tries again, and says what is wrong
             return False
         return True
 

@@ -54,6 +54,7 @@ def test_a_few_rows_are_written_at_once_unless_somebody_else_is_writing(tmp_path
         other.execute(text("UPDATE predictions SET subject = 'eve'"))
         assert not log.now([record(2)])
     assert not log.now([record(number) for number in range(100)])
+    assert not log.now([record(1)]), "of no use twice; the caller is told by the writer"
     asyncio.run(log.append([record(2)]))
     assert [found.prediction_id for found in records(engine)] == ["p1", "p2"]
     log.stop()
