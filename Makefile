@@ -56,7 +56,7 @@ backtest: setup ## train on the past only: HISTORY=… TRAIN_END=… TEST_START=
 ablation: setup ## what each group of features brings: HISTORY=… TRAIN_END=… TEST_START=… TEST_END=…
 	$(call on_history,ablation)
 
-bench: setup ## ratios against named rivals -> reports/bench.json: HISTORY=weatherAUS.csv.gz [ONLY=ingestion|serving|cost]
+bench: setup ## ratios against named rivals -> reports/bench.json: HISTORY=weatherAUS.csv.gz [ONLY=ingestion|serving|cost|door]
 	@.venv/bin/python benchmarks --history "$(HISTORY)" --only "$(ONLY)"
 
 lock: setup ## take the newest allowed versions and write requirements/

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import cost
+import door
 import ingestion
 import serving
 import typer
@@ -14,7 +15,7 @@ from measure import commit
 from rich.console import Console
 from rich.table import Table
 
-BENCHMARKS = {"ingestion": ingestion.run, "serving": serving.run, "cost": cost.run}
+BENCHMARKS = {"ingestion": ingestion.run, "serving": serving.run, "cost": cost.run, "door": door.run}
 REPORT = Path("reports/bench.json")
 
 console = Console(stderr=True)

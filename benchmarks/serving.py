@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,10 +55,14 @@ class Contender:
     environment: dict[str, str]
     port: int
     ours: bool = False
+    shown: Callable[[], dict[str, str]] | None = None
+    well: int = 200
 
     @property
     def headers(self) -> dict[str, str]:
-        """Ours wants a service token, which lives for two minutes."""
+        """Ours wants a service token, which lives for two minutes; another what it is `shown`."""
+        if self.shown is not None:
+            return self.shown()
         caller = Caller("bench", "user", "gateway")
         return {"Authorization": f"Bearer {ServiceTokens(SECRET).issue(caller)}"} if self.ours else {}
 
@@ -100,7 +104,7 @@ def compare(home: Path, console: Console) -> dict[str, Any]:
             for _ in range(ROUNDS):
                 for connections in CONNECTIONS:
                     for contender in contenders:
-                        measured = _wrk(contender, connections, home)
+                        measured = wrk(contender, connections, home)
                         found.setdefault(contender.name, {}).setdefault(connections, []).append(measured)
                         progress.advance(bar)
         for contender in contenders:
@@ -115,7 +119,7 @@ def ours(home: Path, asked: dict[str, Any]) -> list[Contender]:
         ("ours, log off", [str(Path(__file__).with_name("unlogged.py"))], "/predict"),
         ("parse and return", [str(Path(__file__).with_name("unlogged.py"))], "/parse"),
     ):
-        port = _free_port()
+        port = free_port()
         environment = {
             "METEO_HOME": str(home), "METEO_SERVICE_SECRET": SECRET, "METEO_API_MODEL__PORT": str(port),
             "METEO_MLFLOW__PORT": "9", "METEO_API_MODEL__POLL_SECONDS": "3600",
@@ -139,7 +143,7 @@ def _rivals(home: Path, asked: dict[str, Any], console: Console) -> list[Contend
     contenders = []
     for folder, (name, path, body) in bodies.items():
         python = _environment(folder, console)
-        port = _free_port()
+        port = free_port()
         environment = {"PORT": str(port), "MODEL": str(home / "rival.ubj"), "OMP_NUM_THREADS": "1",
                        "PATH": f"{python.parent}:{os.environ['PATH']}"}  # fmt: skip
         work = home / folder
@@ -194,7 +198,7 @@ def _await(contender: Contender, process: subprocess.Popen[bytes], log: Path) ->
             break
         try:
             if httpx.post(contender.url, json=contender.body, headers=contender.headers, timeout=20,
-                          trust_env=False).status_code == 200:  # fmt: skip
+                          trust_env=False).status_code == contender.well:  # fmt: skip
                 return
         except httpx.HTTPError:
             pass  # not listening yet
@@ -222,7 +226,7 @@ def _numbers(found: Any) -> Iterator[float]:
         yield found
 
 
-def _wrk(contender: Contender, connections: int, folder: Path) -> dict[str, float]:
+def wrk(contender: Contender, connections: int, folder: Path) -> dict[str, float]:
     script = folder / f"{contender.port}.lua"
     headers = {"Content-Type": "application/json", **contender.headers}
     lines = [f'wrk.headers["{name}"] = "{value}"' for name, value in headers.items()]
@@ -275,7 +279,7 @@ def _report(found: dict[str, dict[int, list[dict[str, float]]]], facts: dict[str
     return {"ratios": ratios, "servers": servers, "notes": notes}
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

@@ -5,10 +5,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-import httpx
 from pydantic import BaseModel
 
-from gateway.upstream import Upstream
+from gateway.upstream import Answer, Upstream
 from meteo.errors import Conflict, InvalidInput, NotFound, UpstreamFailed
 
 Dag = Literal["ingestion", "training", "monitoring"]
@@ -55,8 +54,8 @@ class Airflow:
     async def healthy(self) -> str | None:
         """What is wrong, or None: the API must answer and the scheduler be alive."""
         answer = await self._upstream.call("GET", "api", "v2", "monitor", "health")
-        if answer.status_code != 200:
-            return f"answered {answer.status_code}"
+        if answer.status != 200:
+            return f"answered {answer.status}"
         state = answer.json()["scheduler"]["status"]
         return None if state == "healthy" else f"scheduler is {state}"
 
@@ -73,9 +72,9 @@ class Airflow:
             raise Conflict(f"{dag} is already running: {active['dag_runs'][0]['dag_run_id']}")
         body = {"logical_date": None, "conf": dict(conf), "note": note} | ({"dag_run_id": run_id} if run_id else {})
         answer = await self._call("POST", "dags", dag, "dagRuns", json=body)
-        if answer.status_code == 400:
+        if answer.status == 400:
             raise InvalidInput(f"Airflow refused the parameters of {dag}")
-        if answer.status_code == 409 and run_id is not None:
+        if answer.status == 409 and run_id is not None:
             return run_id
         started: str = self._read(answer)["dag_run_id"]
         return started
@@ -83,7 +82,7 @@ class Airflow:
     async def _conf(self, dag: Dag, run_id: str) -> dict[str, Any] | None:
         """What the run was asked for; None where there is none of that id."""
         answer = await self._call("GET", "dags", dag, "dagRuns", run_id)
-        return None if answer.status_code == 404 else self._read(answer)["conf"] or {}
+        return None if answer.status == 404 else self._read(answer)["conf"] or {}
 
     async def runs(self, dag: Dag, limit: int) -> list[Run]:
         """Runs of a DAG, newest first."""
@@ -107,17 +106,17 @@ class Airflow:
         if not number:
             return ""
         answer = await self._call("GET", *path, "logs", str(number), headers={"Accept": "application/x-ndjson"})
-        if answer.status_code == 404:
+        if answer.status == 404:
             raise NotFound(f"{task} has no log of try {number}")
-        if answer.status_code != 200:
-            raise UpstreamFailed(f"{self._upstream.name} answered {answer.status_code}")
+        if answer.status != 200:
+            raise UpstreamFailed(f"{self._upstream.name} answered {answer.status}")
         return "\n".join(_log_line(line) for line in answer.text.splitlines() if line)
 
     async def _summary(self, path: tuple[str, ...], task: Mapping[str, Any]) -> Any:
         if task["state"] != "success":
             return None
         answer = await self._call("GET", *path, "taskInstances", task["task_id"], "xcomEntries", "return_value")
-        if answer.status_code != 200:
+        if answer.status != 200:
             return None
         value = answer.json()["value"]
         try:
@@ -128,29 +127,27 @@ class Airflow:
     async def _get(self, *path: str, params: Mapping[str, Any] | None = None) -> Any:
         return self._read(await self._call("GET", *path, params=params))
 
-    def _read(self, answer: httpx.Response) -> Any:
-        if answer.status_code == 404:
+    def _read(self, answer: Answer) -> Any:
+        if answer.status == 404:
             raise NotFound("Airflow knows no such DAG, run or task")
-        if answer.status_code not in (200, 201):
-            raise UpstreamFailed(f"{self._upstream.name} answered {answer.status_code}")
+        if answer.status not in (200, 201):
+            raise UpstreamFailed(f"{self._upstream.name} answered {answer.status}")
         return answer.json()
 
-    async def _call(
-        self, method: str, *path: str, headers: Mapping[str, str] | None = None, **options: Any
-    ) -> httpx.Response:
+    async def _call(self, method: str, *path: str, headers: Mapping[str, str] | None = None, **options: Any) -> Answer:
         """One call, logging in first where there is no token yet or it has run out."""
         answer = await self._authorized(method, path, headers, options) if self._token else None
-        if answer is None or answer.status_code == 401:
+        if answer is None or answer.status == 401:
             login = await self._upstream.call("POST", "auth", "token", json=self._login)
-            if login.status_code != 201:
-                raise UpstreamFailed(f"{self._upstream.name} refused the gateway's login with {login.status_code}")
+            if login.status != 201:
+                raise UpstreamFailed(f"{self._upstream.name} refused the gateway's login with {login.status}")
             self._token = login.json()["access_token"]
             answer = await self._authorized(method, path, headers, options)
         return answer
 
     async def _authorized(
         self, method: str, path: tuple[str, ...], headers: Mapping[str, str] | None, options: Mapping[str, Any]
-    ) -> httpx.Response:
+    ) -> Answer:
         bearer = {**(headers or {}), "Authorization": f"Bearer {self._token}"}
         return await self._upstream.call(method, "api", "v2", *path, headers=bearer, **options)
 

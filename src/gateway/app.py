@@ -1,5 +1,6 @@
 """The gateway: the only door from outside."""
 
+import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -20,6 +21,8 @@ def create_app(services: Services, upstreams: Sequence[Upstream], body_limit: in
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         services.users.create_tables()
+        gc.collect()
+        gc.freeze()  # what lives as long as the process need not be looked through again and again
         yield
         for upstream in upstreams:
             await upstream.close()
@@ -30,6 +33,7 @@ def create_app(services: Services, upstreams: Sequence[Upstream], body_limit: in
         lifespan=lifespan,
     )
     app.state.services = services
+    app.add_middleware(web.Lane, path="/predict", answer=weather.predict_at_once)
     web.install(app, CollectorRegistry(), lambda: None, body_limit, BODY_SECONDS)
     for part in (session, weather, admin, accounts, status):
         app.include_router(part.router)

@@ -10,4 +10,4 @@ class Mlflow:
     async def healthy(self) -> str | None:
         """What is wrong, or None."""
         answer = await self._upstream.call("GET", "health")
-        return None if answer.status_code == 200 else f"answered {answer.status_code}"
+        return None if answer.status == 200 else f"answered {answer.status}"

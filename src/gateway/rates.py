@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 
 from limits import RateLimitItem, parse
-from limits.aio.strategies import MovingWindowRateLimiter
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.storage import storage_from_string
 
 from gateway.users import User
@@ -26,7 +26,7 @@ class Rates:
 class Limiter:
     def __init__(self, rates: Rates) -> None:
         options = {} if rates.storage.startswith("memory") else {"implementation": "redispy"}
-        self._limiter = MovingWindowRateLimiter(storage_from_string(f"async+{rates.storage}", **options))
+        self._limiter = SlidingWindowCounterRateLimiter(storage_from_string(f"async+{rates.storage}", **options))
         self._predictions = {"user": parse(rates.user), "admin": parse(rates.admin)}
         self._account = parse(rates.failures_per_account)
         self._peer = parse(rates.failures_per_peer)

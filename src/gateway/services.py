@@ -1,5 +1,6 @@
 """What the endpoints work with, and the permissions they declare in their signatures."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -35,21 +36,22 @@ def services(request: Request) -> Services:
     return found
 
 
-def _current(request: Request) -> Current:
-    found = services(request).sessions.current(request.headers.get("authorization"))
+async def _current(request: Request) -> Current:
+    found = await services(request).sessions.current(request.headers.get("authorization"))
     web.say(request, user=found.user.username)
     return found
 
 
-def _user(current: Annotated[Current, Depends(_current)]) -> User:
+async def _user(current: Annotated[Current, Depends(_current)]) -> User:
     if current.user.must_change:
         raise NotAllowed("this password was given by an admin: change it first, by POST /me/password")
     return current.user
 
 
-def _admin(request: Request, user: Annotated[User, Depends(_user)]) -> User:
+async def _admin(request: Request, user: Annotated[User, Depends(_user)]) -> User:
     if user.role != "admin":
-        services(request).audit.write(request, user.username, "access", "refused", path=request.url.path)
+        audit = services(request).audit
+        await asyncio.to_thread(audit.write, request, user.username, "access", "refused", path=request.url.path)
         raise NotAllowed("this needs the role admin")
     return user
 
@@ -60,6 +62,12 @@ async def _predicting(request: Request, current: Annotated[Current, Depends(_cur
     limiter = services(request).limiter
     request.state.rate = await limiter.prediction(user, program=current.session is None)
     return user
+
+
+async def predicting_user(request: Request) -> User:
+    """The permission `PredictingUser`, for a route that is answered before FastAPI resolves it."""
+    current = await _current(request)
+    return await _predicting(request, current, await _user(current))
 
 
 PredictingUser = Annotated[User, Depends(_predicting)]

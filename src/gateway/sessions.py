@@ -1,6 +1,8 @@
 """Sessions: a login lives until logout, expiry, or the second use of a spent refresh token."""
 
+import asyncio
 import hashlib
+import math
 import secrets
 import time
 from dataclasses import dataclass
@@ -10,10 +12,12 @@ from sqlalchemy import Engine, insert, select, update
 
 from gateway.keys import MARK, Keys
 from gateway.tables import SESSIONS, USERS
-from gateway.tokens import REFUSAL, AccessTokens, Claims
+from gateway.tokens import REFUSAL, AccessTokens
 from gateway.users import User
-from meteo.database import writing
+from meteo.database import Changes, writing
 from meteo.errors import NotAuthenticated
+
+_MOST_KNOWN = 10_000
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ class Sessions:
         self._tokens = tokens
         self._keys = Keys(engine)
         self._refresh_seconds = refresh_days * 86_400
+        self._changes = Changes(engine)
+        self._known: dict[str, tuple[int, float, Current]] = {}
 
     def open(self, user: User) -> Pair:
         """Begin a session."""
@@ -77,16 +83,34 @@ class Sessions:
             raise SpentToken(row.username)
         return self._pair(row.username, session, fresh)
 
-    def current(self, authorization: str | None) -> Current:
-        """Who asks, from an `Authorization: Bearer` header; NotAuthenticated unless session and user are good now."""
-        scheme, _, token = (authorization or "").partition(" ")
+    async def current(self, authorization: str | None) -> Current:
+        """Who asks, from an `Authorization: Bearer` header; NotAuthenticated unless session and user are good now.
+
+        What was found is known until it ends or anything is committed to the database, by whomever; a database that
+        does not tell of commits is asked each time.
+        """
+        given = authorization or ""
+        state = self._changes.state()
+        known = self._known.get(given)
+        if known and known[0] == state and time.time() < known[1]:
+            return known[2]
+        found, until = await asyncio.to_thread(self._look_up, given)
+        if state is not None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[given] = (state, until, found)
+        return found
+
+    def _look_up(self, authorization: str) -> tuple[Current, float]:
+        """Who asks, and until when that holds if nothing changes."""
+        scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise NotAuthenticated(REFUSAL)
         if token.startswith(MARK):
-            return Current(self._keys.owner(token, REFUSAL), None)
+            return Current(self._keys.owner(token, REFUSAL), None), math.inf
         claims = self._tokens.read(token)
         query = (
-            select(USERS.c.username, USERS.c.role, USERS.c.enabled, USERS.c.must_change)
+            select(USERS.c.username, USERS.c.role, USERS.c.enabled, USERS.c.must_change, SESSIONS.c.expires_at)
             .join(SESSIONS)
             .where(SESSIONS.c.id == claims.session, SESSIONS.c.username == claims.username)
             .where(SESSIONS.c.revoked.is_(False), SESSIONS.c.expires_at > int(time.time()), USERS.c.enabled)
@@ -95,7 +119,7 @@ class Sessions:
             row = connection.execute(query).first()
         if row is None:
             raise NotAuthenticated(REFUSAL)
-        return Current(User(*row), claims.session)
+        return Current(User(*row[:4]), claims.session), min(claims.until, row.expires_at)
 
     def revoke(self, session: str) -> None:
         """End a session; its tokens are dead at once."""
@@ -103,7 +127,7 @@ class Sessions:
             connection.execute(update(SESSIONS).where(SESSIONS.c.id == session).values(revoked=True))
 
     def _pair(self, username: str, session: str, secret: str) -> Pair:
-        access = self._tokens.issue(Claims(username, session))
+        access = self._tokens.issue(username, session)
         return Pair(access, f"{session}.{secret}", self._tokens.seconds)
 
 

@@ -18,8 +18,11 @@ REFUSAL = "a valid access token is required"
 
 @dataclass(frozen=True)
 class Claims:
+    """What a token says; `until` is when it ends, leeway included, in Unix seconds."""
+
     username: str
     session: str
+    until: float
 
 
 class AccessTokens:
@@ -27,10 +30,10 @@ class AccessTokens:
         self._secret = secret
         self.seconds = minutes * 60
 
-    def issue(self, claims: Claims) -> str:
+    def issue(self, username: str, session: str) -> str:
         now = int(time.time())
         body = {
-            "sub": claims.username, "sid": claims.session, "jti": secrets.token_hex(16), "iat": now, "nbf": now,
+            "sub": username, "sid": session, "jti": secrets.token_hex(16), "iat": now, "nbf": now,
             "exp": now + self.seconds, "iss": _ISSUER, "aud": _AUDIENCE,
         }  # fmt: skip
         return jwt.encode(body, self._secret, algorithm="HS256", headers=_HEADER)
@@ -46,4 +49,4 @@ class AccessTokens:
             )  # fmt: skip
         except jwt.PyJWTError:
             raise NotAuthenticated(REFUSAL) from None
-        return Claims(body["sub"], body["sid"])
+        return Claims(body["sub"], body["sid"], body["exp"] + _LEEWAY_SECONDS)

@@ -1,22 +1,28 @@
 """Calls to the services behind the gateway: built from validated parts, bounded in time, failures in our own words."""
 
-import asyncio
+import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-import httpx
+import aiohttp
 from fastapi import Request
 from fastapi.responses import Response
+from starlette.types import Receive, Scope, Send
+from yarl import URL
 
 from gateway.users import User
 from meteo import web
 from meteo.auth import Caller, ServiceTokens
 from meteo.errors import NotFound, Unavailable, UpstreamFailed
 
-_PASSED_ON = ("content-type", "retry-after")
+_PASSED_ON = ("Content-Type", "Retry-After")
+_KEPT_SECONDS = 3.0
+"""Idle connections are closed before the services close them (uvicorn: after 5 s), or a request might meet its end."""
 
 
 class Breaker:
@@ -52,41 +58,66 @@ class Breaker:
             self._closed_from = self._clock() + self.OPEN_SECONDS
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a service answered; header names are looked up in any case."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def text(self) -> str:
+        return self.content.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        return json.loads(self.content)
+
+
 class Upstream:
     """One service behind the gateway; `deadline` bounds a whole call in seconds, dripping answers included, and `most`
-    the bytes of an answer."""
+    the bytes of an answer. To be used in one event loop."""
 
     def __init__(self, name: str, address: str, deadline: float, most: int = 100_000_000) -> None:
         self.name = name
+        self._address = address.rstrip("/")
         self._deadline = deadline
         self._most = most
         self._breaker = Breaker()
-        self._client = httpx.AsyncClient(
-            base_url=address, timeout=deadline, trust_env=False, follow_redirects=False,
-            headers={"Accept-Encoding": "identity"}, limits=httpx.Limits(max_connections=100),
-        )  # fmt: skip
+        self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
-        await self._client.aclose()
+        if self._session is not None:
+            await self._session.close()
 
-    async def call(self, method: str, *path: str, deadline: float | None = None, **options: Any) -> httpx.Response:
+    async def call(self, method: str, *path: str, deadline: float | None = None, **options: Any) -> Answer:
         """The answer to `method` at the path made of these parts, each quoted; Unavailable when none came in time,
         UpstreamFailed when it is too large. Nothing is sent twice."""
-        seconds = deadline or self._deadline
+        async with self.asking(method, *path, deadline=deadline, **options) as answer:
+            content = bytearray()
+            async for chunk in self.chunks(answer):
+                content += chunk
+            return Answer(answer.status, answer.headers, bytes(content))
+
+    @asynccontextmanager
+    async def asking(
+        self, method: str, *path: str, deadline: float | None = None, **options: Any
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The same, with the body still to be read by `chunks`."""
         if not {"", ".", ".."}.isdisjoint(path):
             raise NotFound("no such path")
-        url = "/" + "/".join(quote(part, safe="") for part in path)
+        url = URL(f"{self._address}/{'/'.join(quote(part, safe='') for part in path)}", encoded=True)
         if (wait := self._breaker.wait()) is not None:
             raise Unavailable(f"{self.name} has not answered of late", retry_after=math.ceil(wait))
         answered: bool | None = None
         try:
-            async with (
-                asyncio.timeout(seconds),
-                self._client.stream(method, url, timeout=seconds, **options) as answer,
-            ):
-                content = await self._taken(answer)
+            timeout = aiohttp.ClientTimeout(total=deadline or self._deadline)
+            async with self._client().request(
+                method, url, timeout=timeout, allow_redirects=False, **options
+            ) as answer:  # fmt: skip
+                yield answer
                 answered = True
-        except (httpx.HTTPError, TimeoutError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
             answered = False
             raise Unavailable(f"{self.name} does not answer", retry_after=10) from error
         except UpstreamFailed:
@@ -94,16 +125,49 @@ class Upstream:
             raise
         finally:
             self._breaker.tell(answered)
-        headers = [(name, value) for name, value in answer.headers.items() if name != "content-encoding"]
-        return httpx.Response(answer.status_code, headers=headers, content=content, request=answer.request)
 
-    async def _taken(self, answer: httpx.Response) -> bytes:
-        content = bytearray()
-        async for chunk in answer.aiter_bytes():
-            content += chunk
-            if len(content) > self._most:
+    async def chunks(self, answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+        """The body as it arrives; UpstreamFailed as soon as it is larger than it may be, or compressed, unasked."""
+        if answer.headers.get("Content-Encoding", "identity") != "identity":
+            raise UpstreamFailed(f"{self.name} answered in a compressed form that was not asked for")
+        taken = 0
+        async for chunk in answer.content.iter_any():
+            taken += len(chunk)
+            if taken > self._most:
                 raise UpstreamFailed(f"{self.name} answered more than {self._most:,} bytes")
-        return bytes(content)
+            yield chunk
+
+    def _client(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=100, keepalive_timeout=_KEPT_SECONDS),
+                headers={"Accept-Encoding": "identity"}, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False,
+            )  # fmt: skip
+        return self._session
+
+
+class Through(Response):
+    """An answer that passes on in pieces, as they arrive; what fails before the first is answered as an error, after
+    it the connection is cut, so that nobody takes a part for the whole."""
+
+    def __init__(
+        self, upstream: Upstream, asking: AbstractAsyncContextManager[aiohttp.ClientResponse],
+        headers_of: Callable[[int, Mapping[str, str]], dict[str, str]],
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self._upstream = upstream
+        self._asking = asking
+        self._headers_of = headers_of
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._asking as answer:
+            found = self._headers_of(answer.status, answer.headers)
+            del self.headers["content-length"]
+            self.headers.update(found)
+            await send({"type": "http.response.start", "status": answer.status, "headers": self.raw_headers})
+            async for chunk in self._upstream.chunks(answer):
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
 
 
 class ModelApi:
@@ -115,30 +179,44 @@ class ModelApi:
 
     async def ask(
         self, request: Request, user: User, method: str, *path: str,
-        content: bytes | None = None, params: Mapping[str, Any] | None = None, passed: Sequence[str] = (),
-        deadline: float | None = None,
+        content: bytes | None = None, params: Mapping[str, Any] | None = None, deadline: float | None = None,
     ) -> Response:  # fmt: skip
-        """Its answer as it is: bodies and the headers named in `passed` go through unparsed, errors are problem+json
-        already."""
-        token = self._tokens.issue(Caller(user.username, user.role, "gateway"))
+        """Its answer as it is: bodies go through unparsed, errors are problem+json already."""
+        headers = self._headers(request, user) | ({} if content is None else {"Content-Type": "application/json"})
         began = time.perf_counter()
         answer = await self._upstream.call(
-            method, *path, content=content, params=params, deadline=deadline,
-            headers={name: request.headers[name] for name in passed if name in request.headers}
-            | {"Authorization": f"Bearer {token}", "X-Request-ID": web.request_id(request)},
-        )  # fmt: skip
+            method, *path, data=content, params=params, deadline=deadline, headers=headers
+        )
+        return Response(answer.content, answer.status, self._passed(request, began, answer.status, answer.headers))
+
+    def through(
+        self, request: Request, user: User, method: str, *path: str, content: bytes, passed: Sequence[str],
+        deadline: float,
+    ) -> Response:  # fmt: skip
+        """Its answer in pieces, as they arrive; the request's headers named in `passed` go with the body."""
+        given = {name: request.headers[name] for name in passed if name in request.headers}
+        headers = given | self._headers(request, user)
+        began = time.perf_counter()
+        asking = self._upstream.asking(method, *path, data=content, headers=headers, deadline=deadline)
+        return Through(self._upstream, asking, lambda status, answered: self._passed(request, began, status, answered))
+
+    def _headers(self, request: Request, user: User) -> dict[str, str]:
+        token = self._tokens.issue(Caller(user.username, user.role, "gateway"))
+        return {"Authorization": f"Bearer {token}", "X-Request-ID": web.request_id(request)}
+
+    def _passed(self, request: Request, began: float, status: int, answered: Mapping[str, str]) -> dict[str, str]:
+        """The headers of an answer of ours; UpstreamFailed where it is none that the model API would give."""
         web.say(request, upstream_ms=round((time.perf_counter() - began) * 1000, 2))
-        kind = answer.headers.get("content-type", "")
-        if not kind.startswith(("application/json", "text/csv", web.PROBLEM_JSON)) or answer.status_code == 401:
-            raise UpstreamFailed(f"{self._upstream.name} answered {answer.status_code} with {kind or 'no type'}")
-        headers = {name: answer.headers[name] for name in _PASSED_ON if name in answer.headers}
-        return Response(answer.content, answer.status_code, headers)
+        kind = answered.get("Content-Type", "")
+        if not kind.startswith(("application/json", "text/csv", web.PROBLEM_JSON)) or status == 401:
+            raise UpstreamFailed(f"{self._upstream.name} answered {status} with {kind or 'no type'}")
+        return {name: answered[name] for name in _PASSED_ON if name in answered}
 
     async def state(self) -> dict[str, Any]:
         """Which version serves and whether the data are simulated."""
         token = self._tokens.issue(Caller("gateway", "admin", "gateway"))
         answer = await self._upstream.call("GET", "state", headers={"Authorization": f"Bearer {token}"})
-        if answer.status_code != 200:
-            raise UpstreamFailed(f"{self._upstream.name} answered {answer.status_code}")
+        if answer.status != 200:
+            raise UpstreamFailed(f"{self._upstream.name} answered {answer.status}")
         state: dict[str, Any] = answer.json()
         return state

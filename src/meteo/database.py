@@ -1,6 +1,7 @@
 """Engines for SQLite and PostgreSQL that behave alike where it matters to us."""
 
 import fcntl
+import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
@@ -50,6 +51,23 @@ def connect(url: str) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+class Changes:
+    """Whether anybody has committed to a SQLite database since, told in two microseconds."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._path = engine.url.database if engine.dialect.name == "sqlite" else None
+        self._connection: sqlite3.Connection | None = None
+
+    def state(self) -> int | None:
+        """A number that another commit changes; None for a database that offers no such thing."""
+        if self._path is None:
+            return None
+        if self._connection is None:  # of its own: a connection is not told of its own commits
+            self._connection = sqlite3.connect(self._path, check_same_thread=False)
+        found: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        return found
 
 
 def writing(engine: Engine) -> AbstractContextManager[Connection]:

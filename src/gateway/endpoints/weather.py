@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from gateway.services import CurrentUser, PredictingUser, Wired
+from gateway.services import CurrentUser, PredictingUser, Wired, predicting_user, services
 from meteo import web
 from meteo.contract import (
     BatchError,
@@ -46,21 +46,20 @@ async def predict(request: Request, user: PredictingUser, wired: Wired) -> Respo
     return _with_rate(request, answer)
 
 
+async def predict_at_once(request: Request) -> Response:
+    """The same, for a route that goes round the framework: most requests are of this kind."""
+    return await predict(request, await predicting_user(request), services(request))
+
+
 @router.post("/predict/batch", response_model=list[Prediction | BatchError])
 async def predict_batch(request: Request, user: PredictingUser, wired: Wired) -> Response:
     """One answer a row, in order, of a JSON list or a CSV (station, date, fields; answered as CSV where Accept asks for
     it); a bad row is answered with its errors, the others are unharmed."""
     content = await request.body()
-    answer = await wired.model_api.ask(
-        request,
-        user,
-        "POST",
-        "predict",
-        "batch",
-        content=content,
-        passed=("content-type", "accept"),
+    answer = wired.model_api.through(
+        request, user, "POST", "predict", "batch", content=content, passed=("content-type", "accept"),
         deadline=BATCH_SECONDS,
-    )
+    )  # fmt: skip
     return _with_rate(request, answer)
 
 
