@@ -94,10 +94,8 @@ class Upstream:
         """The answer to `method` at the path made of these parts, each quoted; Unavailable when none came in time,
         UpstreamFailed when it is too large. Nothing is sent twice."""
         async with self.asking(method, *path, deadline=deadline, **options) as answer:
-            content = bytearray()
-            async for chunk in self.chunks(answer):
-                content += chunk
-            return Answer(answer.status, answer.headers, bytes(content))
+            content = b"".join([chunk async for chunk in self.chunks(answer)])
+            return Answer(answer.status, answer.headers, content)
 
     @asynccontextmanager
     async def asking(
