@@ -28,6 +28,8 @@ from meteo import features
 from meteo.climate import Climate
 from meteo.database import connect
 from meteo.errors import Unavailable
+from meteo.ingestions import STORED, FileRecord
+from meteo.merge import Batch
 from meteo.model import BOOSTER, CARD, GRAPH, Card, UnusableModel, seal
 from meteo.observation import FIELDS, INDEX, Observations, compass_sector, rain_tomorrow
 from meteo.registry import CARD_TAG, Published, Registry
@@ -108,6 +110,17 @@ def store(tmp_path: Path) -> Iterator[ObservationStore]:
     found.create()
     yield found
     found.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def put() -> Callable[[ObservationStore, Observations], None]:
+    """Have a store hold observations."""
+
+    def store_them(store: ObservationStore, observations: Observations) -> None:
+        run = store.ingestions.begin("file", {})
+        store.upsert(run.id, FileRecord("f", STORED, "file", "[]", 1), [Batch(observations, "weatherAUS")])
+
+    return store_them
 
 
 @pytest.fixture(scope="session")

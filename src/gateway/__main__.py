@@ -1,6 +1,8 @@
 """`python -m gateway`: serve the gateway; `python -m gateway users …`: accounts from the shell."""
 
+import os
 import secrets
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 import uvicorn
+from fastapi import FastAPI
 
 from gateway.airflow import Airflow
 from gateway.app import create_app
@@ -37,6 +40,27 @@ def serve(context: typer.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     settings = Settings()
+    for value, variable in ((settings.service_secret, "METEO_SERVICE_SECRET"),
+                            (settings.gateway.jwt_secret, "METEO_GATEWAY__JWT_SECRET")):  # fmt: skip
+        settings.secret(value, variable)
+    served: FastAPI | str = "gateway.__main__:door"
+    if settings.gateway.workers == 1:
+        served = door()
+    else:
+        metrics = settings.home / "metrics" / "gateway"
+        shutil.rmtree(metrics, ignore_errors=True)
+        metrics.mkdir(parents=True)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
+    uvicorn.run(
+        served, factory=isinstance(served, str), workers=settings.gateway.workers, host=settings.gateway.host,
+        port=settings.gateway.port, log_config=None, access_log=False, http=Wire,
+        forwarded_allow_ips=settings.gateway.trusted_proxies, server_header=False,
+    )  # fmt: skip
+
+
+def door() -> FastAPI:
+    """The gateway of the settings, as each worker makes it."""
+    settings = Settings()
     logs.configure("gateway", settings.log_level)
     engine = connect(settings.gateway_url)
     model_api = Upstream("the model API", settings.api_model.address, 10)
@@ -56,11 +80,7 @@ def serve(context: typer.Context) -> None:
         Airflow(airflow, settings.airflow.username, settings.airflow.password.get_secret_value()),
         Mlflow(mlflow),
     )
-    door = create_app(services, [model_api, airflow, mlflow], settings.gateway.body_limit_bytes)
-    uvicorn.run(
-        door, host=settings.gateway.host, port=settings.gateway.port, log_config=None, access_log=False,
-        http=Wire, forwarded_allow_ips=settings.gateway.trusted_proxies, server_header=False,
-    )  # fmt: skip
+    return create_app(services, [model_api, airflow, mlflow], settings.gateway.body_limit_bytes)
 
 
 def _rates(gateway: Gateway) -> Rates:

@@ -86,6 +86,7 @@ class ApiModel(Service):
 
 class Gateway(Service):
     port: int = 8001
+    workers: int = Field(1, ge=1, le=64, description="processes; of more than one, `limits` must be a Redis")
     registration: Literal["open", "closed"] = "closed"
     access_minutes: int = 15
     refresh_days: int = 7
@@ -97,6 +98,12 @@ class Gateway(Service):
     failures_per_peer: str = "40/5 minutes"
     limits: SecretStr = Field(SecretStr("memory://"), description="where rates are counted: memory:// or redis://…")
     trusted_proxies: str = Field("", description="addresses whose X-Forwarded-For is believed, comma-separated")
+
+    @model_validator(mode="after")
+    def _count_together(self) -> Self:
+        if self.workers > 1 and self.limits.get_secret_value().startswith("memory"):
+            raise ValueError("with several workers, limits must be a redis:// address: each would count for itself")
+        return self
 
 
 class Console(Service):

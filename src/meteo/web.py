@@ -1,6 +1,7 @@
 """What every HTTP service does alike: request ids, problem+json, request metrics, health."""
 
 import asyncio
+import os
 import re
 import time
 import uuid
@@ -13,6 +14,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -211,7 +213,15 @@ def install(
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(exposition(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def exposition(registry: CollectorRegistry) -> bytes:
+    """The metrics of `registry` as text; where workers share a PROMETHEUS_MULTIPROC_DIR, those of all of them."""
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
 
 
 async def _on_meteo_error(request: Request, error: Exception) -> Response:

@@ -5,12 +5,11 @@ import numpy as np
 import pytest
 
 from api_model.neighbours import FRESH_SECONDS, Neighbours
-from meteo.ingestions import STORED, FileRecord
-from meteo.merge import Batch
 from meteo.observation import Observations
 from meteo.store import ObservationStore
 
 Build = Callable[..., Observations]
+Put = Callable[[ObservationStore, Observations], None]
 DAY = date(2024, 1, 2)
 SYDNEY = np.array(["Sydney"]), np.array([DAY], "datetime64[D]")
 
@@ -22,13 +21,8 @@ class Clock:
         return self.now
 
 
-def put(store: ObservationStore, observations: Observations) -> None:
-    run = store.ingestions.begin("file", {})
-    store.upsert(run.id, FileRecord("f", STORED, "file", "[]", 1), [Batch(observations, "weatherAUS")])
-
-
 def test_the_store_is_read_once_until_it_changes(
-    store: ObservationStore, rows: Build, monkeypatch: pytest.MonkeyPatch
+    put: Put, store: ObservationStore, rows: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(store, rows(("Penrith", "2024-01-02", {"rainfall": 1.0})))
     clock, read = Clock(), 0
@@ -54,7 +48,7 @@ def test_the_store_is_read_once_until_it_changes(
     assert read == 2
 
 
-def test_yesterday_is_part_of_a_days_surroundings(store: ObservationStore, rows: Build) -> None:
+def test_yesterday_is_part_of_a_days_surroundings(put: Put, store: ObservationStore, rows: Build) -> None:
     put(
         store,
         rows(("Penrith", "2024-01-01", {"pressure_3pm": 1000.0}), ("Penrith", "2024-01-02", {"pressure_3pm": 1007.0})),

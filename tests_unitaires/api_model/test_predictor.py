@@ -11,14 +11,13 @@ from api_model.predictor import Predictor
 from api_model.shelf import Shelf
 from meteo.contract import Prediction, PredictRequest
 from meteo.errors import InvalidInput, Unavailable, UnknownStation
-from meteo.ingestions import STORED, FileRecord
-from meteo.merge import Batch
 from meteo.model import Model
 from meteo.observation import Observations
 from meteo.store import ObservationStore
 from meteo.surroundings import Surroundings
 
 Build = Callable[..., Observations]
+Put = Callable[[ObservationStore, Observations], None]
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 
 
@@ -36,7 +35,7 @@ def predictor(shelf: Shelf, store: ObservationStore) -> Predictor:
 
 @pytest.mark.parametrize(("neighbours", "used"), [("all", 3), ("some", 1), ("none", 0)])
 def test_a_stored_day_gets_the_same_probability_as_in_the_batch(
-    predictor: Predictor, bundle: Path, weather: Build, store: ObservationStore, neighbours: str, used: int
+    put: Put, predictor: Predictor, bundle: Path, weather: Build, store: ObservationStore, neighbours: str, used: int
 ) -> None:
     rows = weather(stations=("Canberra", "Perth", "Richmond", "Sydney"), days=300)
     some = {"all": ("Canberra", "Perth", "Richmond", "Sydney"), "some": ("Canberra", "Sydney"), "none": ()}[neighbours]
@@ -127,7 +126,7 @@ def test_another_published_version_can_be_asked_for(predictor: Predictor) -> Non
 
 
 def test_a_batch_of_days_years_apart_reads_only_the_days_around_them(
-    predictor: Predictor, store: ObservationStore, weather: Build, monkeypatch: pytest.MonkeyPatch
+    put: Put, predictor: Predictor, store: ObservationStore, weather: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(store, weather(stations=("Richmond", "Sydney"), days=1500))
     read: list[tuple[date, date]] = []
@@ -149,7 +148,7 @@ def test_a_batch_of_days_years_apart_reads_only_the_days_around_them(
 
 
 def test_the_map_is_computed_again_only_when_something_changed(
-    folders: Any, store: ObservationStore, weather: Build, shelf: Shelf
+    put: Put, folders: Any, store: ObservationStore, weather: Build, shelf: Shelf
 ) -> None:
     put(store, weather(stations=("Richmond", "Sydney"), days=30))
     clock = Clock()
@@ -171,8 +170,3 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-def put(store: ObservationStore, observations: Observations) -> None:
-    run = store.ingestions.begin("file", {})
-    store.upsert(run.id, FileRecord("f", STORED, "file", "[]", 1), [Batch(observations, "weatherAUS")])

@@ -1,15 +1,19 @@
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from fastapi.testclient import TestClient
+import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from gateway import wire
 from gateway.airflow import Airflow
 from gateway.app import create_app
 from gateway.audit import Audit
@@ -87,13 +91,54 @@ def services(tmp_path: Path, upstreams: list[Upstream]) -> Services:
 
 
 @pytest.fixture
-def client(services: Services, upstreams: list[Upstream]) -> Iterator[TestClient]:
-    with TestClient(create_app(services, upstreams), raise_server_exceptions=False) as found:
-        yield found
+def open_door(upstreams: list[Upstream], eventually: Callable[..., None]) -> Iterator[Callable[[Services], int]]:
+    """Starts the gateway's real server, on its own protocol; its port."""
+    running: list[tuple[uvicorn.Server, threading.Thread]] = []
+
+    def start(services: Services) -> int:
+        listener = socket.create_server(("127.0.0.1", 0))
+        app = create_app(services, upstreams)
+        config = uvicorn.Config(app, http=wire.Wire, log_config=None, access_log=False, forwarded_allow_ips="")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        running.append((server, thread))
+        eventually(lambda: server.started)
+        return int(listener.getsockname()[1])
+
+    yield start
+    for server, thread in running:
+        server.should_exit = True
+        thread.join(timeout=10)
 
 
 @pytest.fixture
-def log_in(client: TestClient) -> Callable[[str], dict[str, str]]:
+def open_client(open_door: Callable[[Services], int]) -> Iterator[Callable[[Services], httpx.Client]]:
+    """A client, over real HTTP, of a gateway that has these services."""
+    clients: list[httpx.Client] = []
+
+    def start(services: Services) -> httpx.Client:
+        address = f"http://127.0.0.1:{open_door(services)}"
+        clients.append(httpx.Client(base_url=address, trust_env=False, timeout=30))
+        return clients[-1]
+
+    yield start
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def door(services: Services, open_door: Callable[[Services], int]) -> int:
+    return open_door(services)
+
+
+@pytest.fixture
+def client(services: Services, open_client: Callable[[Services], httpx.Client]) -> httpx.Client:
+    return open_client(services)
+
+
+@pytest.fixture
+def log_in(client: httpx.Client) -> Callable[[str], dict[str, str]]:
     """The Authorization header of a fresh session."""
 
     def start(username: str) -> dict[str, str]:

@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from fastapi.routing import APIRoute
-from fastapi.testclient import TestClient
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse
 
 from gateway.app import create_app
@@ -49,7 +49,7 @@ def test_every_route_declares_who_may_call_it(services: Services) -> None:
 
 
 def test_anonymous_calls_are_refused_and_admin_routes_refuse_users(
-    client: TestClient, services: Services, log_in: LogIn
+    client: httpx.Client, services: Services, log_in: LogIn
 ) -> None:
     bearer = log_in("ann")
     for route, who in permissions(services).items():
@@ -68,7 +68,7 @@ def test_anonymous_calls_are_refused_and_admin_routes_refuse_users(
 
 
 def test_a_prediction_goes_through_unparsed_on_behalf_of_the_user(
-    client: TestClient, behind: Any, log_in: LogIn
+    client: httpx.Client, behind: Any, log_in: LogIn
 ) -> None:
     behind.answers["POST /predict"] = JSONResponse({"probability": 0.5})
     body = json.dumps(PREDICTION, indent=3).encode()
@@ -84,7 +84,7 @@ def test_a_prediction_goes_through_unparsed_on_behalf_of_the_user(
     assert not {"x-user", "x-role", "forwarded", "cookie"} & set(headers)
 
 
-def test_a_refusal_of_the_model_api_is_passed_on_as_it_is(client: TestClient, behind: Any, log_in: LogIn) -> None:
+def test_a_refusal_of_the_model_api_is_passed_on_as_it_is(client: httpx.Client, behind: Any, log_in: LogIn) -> None:
     problem = {"title": "Invalid input", "status": 422, "detail": "x", "errors": [{"field": "station", "message": "?"}]}
     behind.answers["POST /predict"] = JSONResponse(problem, 422, media_type="application/problem+json")
     answer = client.post("/predict", json=PREDICTION, headers=log_in("ann"))
@@ -95,7 +95,7 @@ def test_a_refusal_of_the_model_api_is_passed_on_as_it_is(client: TestClient, be
 @pytest.mark.parametrize(
     "nonsense", [HTMLResponse("<html>ok</html>"), JSONResponse({}, 401), HTMLResponse("proxy error", 502)]
 )
-def test_nonsense_from_upstream_is_a_502(client: TestClient, behind: Any, log_in: LogIn, nonsense: Any) -> None:
+def test_nonsense_from_upstream_is_a_502(client: httpx.Client, behind: Any, log_in: LogIn, nonsense: Any) -> None:
     behind.answers["GET /stations"] = nonsense
     answer = client.get("/stations", headers=log_in("ann"))
     assert answer.status_code == 502
@@ -105,20 +105,20 @@ def test_nonsense_from_upstream_is_a_502(client: TestClient, behind: Any, log_in
 @pytest.mark.parametrize("path", ["/stations/..%2f..%2fstate/observations", "/stations/Sydney%00/observations",
                                   "/stations/sydney/observations", "/stations/%2e%2e/observations"])  # fmt: skip
 def test_a_path_that_is_no_station_reaches_no_upstream(
-    client: TestClient, behind: Any, log_in: LogIn, path: str
+    client: httpx.Client, behind: Any, log_in: LogIn, path: str
 ) -> None:
     assert client.get(path, headers=log_in("ann")).status_code in (404, 422)
     assert behind.calls == []
 
 
-def test_observations_are_asked_for_by_station_and_range(client: TestClient, behind: Any, log_in: LogIn) -> None:
+def test_observations_are_asked_for_by_station_and_range(client: httpx.Client, behind: Any, log_in: LogIn) -> None:
     client.get("/stations/Sydney/observations?start=2024-01-01&end=2024-01-02&limit=9", headers=log_in("ann"))
     assert behind.calls[-1][1] == "/stations/Sydney/observations"
     wrong = client.get("/stations/Sydney/observations?start=yesterday", headers=log_in("ann"))
     assert [error["field"] for error in wrong.json()["errors"]] == ["start"]
 
 
-def test_a_trigger_reaches_airflow_with_the_persons_name(client: TestClient, behind: Any, log_in: LogIn) -> None:
+def test_a_trigger_reaches_airflow_with_the_persons_name(client: httpx.Client, behind: Any, log_in: LogIn) -> None:
     behind.airflow()
     asked = {"stations": ["Sydney"], "start": "2024-01-01", "end": "2024-01-31"}
     answer = client.post("/admin/ingestion", json=asked, headers={**log_in("root"), "X-Request-ID": "request-0002"})
@@ -135,7 +135,7 @@ def test_a_trigger_reaches_airflow_with_the_persons_name(client: TestClient, beh
 
 
 def test_a_trigger_is_audited_with_its_parameters(
-    client: TestClient, behind: Any, log_in: LogIn, services: Services
+    client: httpx.Client, behind: Any, log_in: LogIn, services: Services
 ) -> None:
     behind.airflow()
     client.post("/admin/ingestion", json={"source": "demo"}, headers=log_in("root"))
@@ -144,7 +144,7 @@ def test_a_trigger_is_audited_with_its_parameters(
     assert entry["detail"] == {"conf": {"source": "demo"}}
 
 
-def test_a_second_trigger_while_one_runs_is_a_conflict(client: TestClient, behind: Any, log_in: LogIn) -> None:
+def test_a_second_trigger_while_one_runs_is_a_conflict(client: httpx.Client, behind: Any, log_in: LogIn) -> None:
     behind.airflow()
     behind.answers["GET /api/v2/dags/ingestion/dagRuns"] = JSONResponse(
         {"dag_runs": [{"dag_run_id": "manual__0"}], "total_entries": 1}
@@ -162,7 +162,7 @@ def test_a_second_trigger_while_one_runs_is_a_conflict(client: TestClient, behin
      ("/admin/training", {"model": "oracle"}, "model"), ("/admin/training", {"params": 3}, "params")],
 )  # fmt: skip
 def test_wrong_parameters_are_refused_before_airflow_sees_them(
-    client: TestClient, behind: Any, log_in: LogIn, path: str, body: Any, field: str
+    client: httpx.Client, behind: Any, log_in: LogIn, path: str, body: Any, field: str
 ) -> None:
     answer = client.post(path, json=body, headers=log_in("root"))
     assert answer.status_code == 422
@@ -172,12 +172,12 @@ def test_wrong_parameters_are_refused_before_airflow_sees_them(
 
 @pytest.mark.parametrize("path", ["/admin/runs/training/..%2f..%2fpools", "/admin/runs/training/a%20b",
                                   "/admin/runs/training/r/tasks/..%2fx/log", "/admin/runs/everything/r"])  # fmt: skip
-def test_odd_run_and_task_names_reach_no_upstream(client: TestClient, behind: Any, log_in: LogIn, path: str) -> None:
+def test_odd_run_and_task_names_reach_no_upstream(client: httpx.Client, behind: Any, log_in: LogIn, path: str) -> None:
     assert client.get(path, headers=log_in("root")).status_code in (404, 422)
     assert behind.calls == []
 
 
-def test_an_expired_airflow_token_is_renewed_once(client: TestClient, behind: Any, log_in: LogIn) -> None:
+def test_an_expired_airflow_token_is_renewed_once(client: httpx.Client, behind: Any, log_in: LogIn) -> None:
     behind.airflow()
     behind.answers["GET /api/v2/dags/training/dagRuns"] = JSONResponse({"detail": "expired"}, 401)
     assert client.get("/admin/runs?dag=training", headers=log_in("root")).status_code == 502
@@ -188,7 +188,7 @@ def test_an_expired_airflow_token_is_renewed_once(client: TestClient, behind: An
     assert again == ["/api/v2/dags/training/dagRuns", "/auth/token", "/api/v2/dags/training/dagRuns"]
 
 
-def test_status_tells_the_truth_of_every_part(client: TestClient, behind: Any) -> None:
+def test_status_tells_the_truth_of_every_part(client: httpx.Client, behind: Any) -> None:
     behind.airflow()
     found = client.get("/status").json()
     assert (found["status"], found["simulated"], found["model_version"]) == ("ok", True, "3")
@@ -202,7 +202,7 @@ def test_status_tells_the_truth_of_every_part(client: TestClient, behind: Any) -
 
 
 def test_the_log_line_tells_who_asked_what_and_how_long_the_upstream_took(
-    client: TestClient, log_in: LogIn, behind: Any
+    client: httpx.Client, log_in: LogIn, behind: Any
 ) -> None:
     ann = log_in("ann")
     stream = io.StringIO()
@@ -222,7 +222,7 @@ def test_the_log_line_tells_who_asked_what_and_how_long_the_upstream_took(
     assert ann["Authorization"][7:] not in stream.getvalue()
 
 
-def test_the_same_key_starts_a_pipeline_once(client: TestClient, behind: Any, log_in: LogIn) -> None:
+def test_the_same_key_starts_a_pipeline_once(client: httpx.Client, behind: Any, log_in: LogIn) -> None:
     behind.airflow()
     root = log_in("root")
     key = {**root, "Idempotency-Key": "monday-morning"}
@@ -245,7 +245,7 @@ def test_the_same_key_starts_a_pipeline_once(client: TestClient, behind: Any, lo
 
 
 def test_a_promotion_is_passed_on_and_audited_with_before_and_after(
-    client: TestClient, behind: Any, log_in: LogIn, services: Services
+    client: httpx.Client, behind: Any, log_in: LogIn, services: Services
 ) -> None:
     behind.answers["POST /models/4/promote"] = JSONResponse({"version": "4", "previous": "3"})
     behind.answers["POST /models/5/promote"] = JSONResponse({"detail": "no"}, 409)
@@ -266,7 +266,7 @@ def test_a_promotion_is_passed_on_and_audited_with_before_and_after(
 
 
 def test_a_promotion_that_cannot_be_asked_for_is_audited_too(
-    client: TestClient, behind: Any, log_in: LogIn, services: Services
+    client: httpx.Client, behind: Any, log_in: LogIn, services: Services
 ) -> None:
     behind.answers["POST /models/4/promote"] = PlainTextResponse("<html>")
     assert client.post("/admin/models/4/promote", headers=log_in("root")).status_code == 502
@@ -275,7 +275,7 @@ def test_a_promotion_that_cannot_be_asked_for_is_audited_too(
 
 
 def test_a_decision_on_a_refused_row_is_passed_on_and_audited(
-    client: TestClient, behind: Any, log_in: LogIn, services: Services
+    client: httpx.Client, behind: Any, log_in: LogIn, services: Services
 ) -> None:
     behind.answers["POST /quarantine/8/discard"] = JSONResponse({"detail": "decided already"}, 409)
     root = log_in("root")
@@ -304,14 +304,14 @@ def test_a_decision_on_a_refused_row_is_passed_on_and_audited(
     ],
 )
 def test_what_came_in_is_read_from_the_model_api(
-    client: TestClient, behind: Any, log_in: LogIn, path: str, params: dict[str, str], upstream: str
+    client: httpx.Client, behind: Any, log_in: LogIn, path: str, params: dict[str, str], upstream: str
 ) -> None:
     assert client.get(path, params=params, headers=log_in("root")).status_code == 200
     assert behind.calls[-1][1] == upstream
     assert client.get(path, params=params, headers=log_in("ann")).status_code == 403
 
 
-def test_a_batch_and_the_map_are_passed_on_with_their_kind(client: TestClient, behind: Any, log_in: LogIn) -> None:
+def test_a_batch_and_the_map_are_passed_on_with_their_kind(client: httpx.Client, behind: Any, log_in: LogIn) -> None:
     ann = log_in("ann")
     behind.answers["POST /predict/batch"] = PlainTextResponse("station,date\r\n", media_type="text/csv")
     kinds = {"Content-Type": "text/csv", "Accept": "text/csv"}

@@ -4,32 +4,15 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import httpx
 import pytest
-import uvicorn
 
 from gateway import wire
-from gateway.app import create_app
 from gateway.services import Services
 
 Send = Callable[..., bytes]
-
-
-@pytest.fixture
-def door(services: Services, eventually: Any) -> Iterator[int]:
-    """The port of the gateway on its own protocol."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(services, []), http=wire.Wire, log_config=None, access_log=False)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    eventually(lambda: server.started)
-    yield listener.getsockname()[1]
-    server.should_exit = True
-    thread.join(timeout=10)
 
 
 def send(port: int, *parts: bytes, pause: float = 0.0, most: float = 30.0) -> bytes:
