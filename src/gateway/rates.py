@@ -11,6 +11,8 @@ from limits.storage import storage_from_string
 from gateway.users import User
 from meteo.errors import TooManyRequests, Unavailable
 
+_TOLD = parse("1/minute")
+
 
 @dataclass(frozen=True)
 class Rates:
@@ -47,6 +49,10 @@ class Limiter:
         if not allowed:
             await self._refuse(self._peer, "too many failed logins from your address", "login", peer)
         await self._count(self._account, "too many failed logins to this account", "login", account)
+
+    async def worth_telling(self, peer: str) -> bool:
+        """Whether a refusal of `peer` is to be told in the audit: one a minute is, or its many would fill the disk."""
+        return await self._limiter.hit(_TOLD, "told", peer)
 
     async def failed(self, peer: str) -> None:
         """A login from `peer` was refused."""

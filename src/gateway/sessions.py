@@ -24,6 +24,7 @@ _MOST_KNOWN = 10_000
 class Pair:
     """What a login or refresh gives; `expires_in` is the access token's life in seconds."""
 
+    username: str
     access_token: str
     refresh_token: str
     expires_in: int
@@ -128,7 +129,7 @@ class Sessions:
 
     def _pair(self, username: str, session: str, secret: str) -> Pair:
         access = self._tokens.issue(username, session)
-        return Pair(access, f"{session}.{secret}", self._tokens.seconds)
+        return Pair(username, access, f"{session}.{secret}", self._tokens.seconds)
 
 
 def _digest(secret: str) -> str:

@@ -47,6 +47,8 @@ class AccessTokens:
                 token, self._secret, algorithms=["HS256"], issuer=_ISSUER, audience=_AUDIENCE,
                 leeway=_LEEWAY_SECONDS, options={"require": _REQUIRED, "strict_aud": True},
             )  # fmt: skip
+            if not isinstance(body["sid"], str):
+                raise NotAuthenticated(REFUSAL)
         except jwt.PyJWTError:
             raise NotAuthenticated(REFUSAL) from None
         return Claims(body["sub"], body["sid"], body["exp"] + _LEEWAY_SECONDS)

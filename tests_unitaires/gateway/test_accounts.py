@@ -126,7 +126,7 @@ def test_a_key_acts_as_its_owner_until_it_is_revoked(client: httpx.Client, log_i
     assert client.get("/admin/users", headers=key).status_code == 403
     (listed,) = client.get("/me/keys", headers=ann).json()
     assert (listed["prefix"], listed["label"], "key" in listed) == (made["prefix"], "notebook", False)
-    for wrong in (made["key"][:-1], made["key"] + "x", f"rtk_{made['prefix']}_", "rtk_", "rtk_\xff_x"):
+    for wrong in (made["key"][:-1], made["key"] + "x", f"rtk_{made['prefix']}_", "rtk_", "rtk__x"):
         assert client.get("/me", headers={"Authorization": f"Bearer {wrong}"}).status_code == 401
     for path in ("/logout", "/me/password"):
         assert client.post(path, json={"current": PASSWORD, "new": BETTER}, headers=key).status_code == 403

@@ -79,8 +79,9 @@ class House:
         """A client of the gateway, logged in as somebody."""
         client = httpx.Client(base_url=self.gateway, trust_env=False, timeout=30, **options)
         if username is not None:
-            pair = client.post("/token", data={"username": username, "password": PASSWORD})
-            client.headers["Authorization"] = f"Bearer {pair.raise_for_status().json()['access_token']}"
+            form = {"username": username, "password": PASSWORD}
+            pair = httpx.post(f"{self.gateway}/token", data=form, trust_env=False).raise_for_status().json()
+            client.headers["Authorization"] = f"Bearer {pair['access_token']}"
         return client
 
     def raw(self, *parts: bytes, most: float = 15.0) -> bytes:

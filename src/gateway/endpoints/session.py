@@ -13,7 +13,7 @@ from gateway.sessions import Pair, SpentToken
 from gateway.users import User
 from meteo import web
 from meteo.contract import Body
-from meteo.errors import InvalidInput, NotAllowed, NotAuthenticated
+from meteo.errors import InvalidInput, NotAllowed, NotAuthenticated, TooManyRequests
 
 router = APIRouter(tags=["session"])
 
@@ -66,7 +66,12 @@ async def token(
 ) -> TokenPair:  # fmt: skip
     """Log in."""
     account, peer = username.casefold()[:64], request.client.host if request.client else ""
-    await wired.limiter.attempt(account, peer)
+    try:
+        await wired.limiter.attempt(account, peer)
+    except TooManyRequests:
+        if await wired.limiter.worth_telling(peer):
+            await asyncio.to_thread(wired.audit.write, request, username, "login", "throttled")
+        raise
     user = await wired.users.verify(username, password)
     outcome = "refused" if user is None else "success"
     await asyncio.to_thread(wired.audit.write, request, username, "login", outcome)
@@ -82,10 +87,12 @@ async def refresh(request: Request, wired: Wired) -> TokenPair:
     """Trade a refresh token for a new pair; a second use of the same one ends the session."""
     body = await web.json_body(request, RefreshRequest)
     try:
-        return _body(await asyncio.to_thread(wired.sessions.refresh, body.refresh_token))
+        pair = await asyncio.to_thread(wired.sessions.refresh, body.refresh_token)
     except SpentToken as error:
         await asyncio.to_thread(wired.audit.write, request, error.username, "refresh", "reuse")
         raise
+    await asyncio.to_thread(wired.audit.write, request, pair.username, "refresh", "success")
+    return _body(pair)
 
 
 @router.post("/logout", status_code=204)
