@@ -34,6 +34,7 @@ from meteo.contract import (
     Promotion,
     QuarantinedBody,
     QuarantineState,
+    RowId,
     StationBody,
 )
 from meteo.errors import MeteoError, NotAllowed
@@ -119,7 +120,7 @@ def create_app(
     @app.post("/predict/batch", response_model=None)
     async def predict_batch(request: Request, current: CurrentCaller) -> Response:
         form = batch.form_of(request.headers.get("content-type", ""), request.headers.get("accept", ""))
-        body = await request.body()
+        body = await web.body(request, batch.JSON, batch.CSV, batch.ARROW)
         rows = await asyncio.to_thread(form.read, body)
         asked = await asyncio.to_thread(lambda: [batch.parsed(row) for row in rows])
         answers = await together.batch(asked, web.request_id(request), current.subject)
@@ -193,7 +194,7 @@ def create_app(
         return [IngestionBody(**row) for row in store.ingestions.latest(limit)]
 
     @app.get("/ingestions/{run_id}/quarantine")
-    def quarantine_of(run_id: int, _: CurrentAdmin) -> list[QuarantinedBody]:
+    def quarantine_of(run_id: RowId, _: CurrentAdmin) -> list[QuarantinedBody]:
         store.ingestions.require(run_id)
         return [_quarantined(row) for row in store.quarantine.of_run(run_id)]
 
@@ -202,11 +203,11 @@ def create_app(
         return [_quarantined(row) for row in store.quarantine.rows(state, limit)]
 
     @app.post("/quarantine/{row_id}/release")
-    def release(row_id: int, admin: CurrentAdmin) -> QuarantinedBody:
+    def release(row_id: RowId, admin: CurrentAdmin) -> QuarantinedBody:
         return _quarantined(store.quarantine.release(row_id, admin.subject))
 
     @app.post("/quarantine/{row_id}/discard")
-    def discard(row_id: int, admin: CurrentAdmin) -> QuarantinedBody:
+    def discard(row_id: RowId, admin: CurrentAdmin) -> QuarantinedBody:
         return _quarantined(store.quarantine.discard(row_id, admin.subject))
 
     @app.get("/data-quality")

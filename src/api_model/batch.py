@@ -184,6 +184,10 @@ def _value(name: str, cell: str) -> Any:
 def _require_columns(header: Sequence[str]) -> None:
     known = {"station", "date", "rain_today", *BY_NAME}
     unknown = sorted(set(header) - known)
+    repeated = sorted({name for name in header if header.count(name) > 1})
+    if repeated:
+        message = f"columns given more than once: {', '.join(repeated)}"
+        raise InvalidInput(f"body: {message}", [("body", message)])
     if unknown or not {"station", "date"} <= set(header):
         message = f"columns station, date and some of {', '.join(sorted(known - {'station', 'date'}))} are needed"
         raise InvalidInput(f"body: {message}; unknown: {', '.join(unknown) or 'none'}", [("body", message)])
@@ -196,6 +200,10 @@ def _within_limits(rows: list[Any]) -> list[Any]:
     return rows
 
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What makes a spreadsheet take a cell for a formula (OWASP), full-width forms included."""
+
+
 def _plain(cell: Any) -> Any:
     """A text cell that a spreadsheet would not take for a formula."""
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t") else cell
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

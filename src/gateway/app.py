@@ -31,6 +31,7 @@ def create_app(services: Services, upstreams: Sequence[Upstream], body_limit: in
         title="Rain tomorrow in Australia",
         description="Chances of rain, stations and observations; pipelines and models for admins.",
         lifespan=lifespan,
+        redirect_slashes=False,
     )
     app.state.services = services
     app.add_middleware(web.Lane, path="/predict", answer=weather.predict_at_once)

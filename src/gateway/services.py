@@ -4,7 +4,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
+from fastapi.security import OAuth2PasswordBearer
 
 from gateway.airflow import Airflow
 from gateway.audit import Audit
@@ -36,7 +37,10 @@ def services(request: Request) -> Services:
     return found
 
 
-async def _current(request: Request) -> Current:
+_BEARER = OAuth2PasswordBearer("token", refreshUrl="token/refresh", auto_error=False)
+
+
+async def _current(request: Request, _: Annotated[str | None, Security(_BEARER)] = None) -> Current:
     found = await services(request).sessions.current(request.headers.get("authorization"))
     web.say(request, user=found.user.username)
     return found

@@ -76,9 +76,9 @@ class Answer:
 
 class Upstream:
     """One service behind the gateway; `deadline` bounds a whole call in seconds, dripping answers included, and `most`
-    the bytes of an answer. To be used in one event loop."""
+    the bytes of an answer that is taken in (ten times as many may pass through). To be used in one event loop."""
 
-    def __init__(self, name: str, address: str, deadline: float, most: int = 100_000_000) -> None:
+    def __init__(self, name: str, address: str, deadline: float, most: int = 20_000_000) -> None:
         self.name = name
         self._address = address.rstrip("/")
         self._deadline = deadline
@@ -92,9 +92,9 @@ class Upstream:
 
     async def call(self, method: str, *path: str, deadline: float | None = None, **options: Any) -> Answer:
         """The answer to `method` at the path made of these parts, each quoted; Unavailable when none came in time,
-        UpstreamFailed when it is too large. Nothing is sent twice."""
+        UpstreamFailed when it is too large. No POST is ever sent twice."""
         async with self.asking(method, *path, deadline=deadline, **options) as answer:
-            content = b"".join([chunk async for chunk in self.chunks(answer)])
+            content = b"".join([chunk async for chunk in self.chunks(answer, self._most)])
             return Answer(answer.status, answer.headers, content)
 
     @asynccontextmanager
@@ -124,15 +124,15 @@ class Upstream:
         finally:
             self._breaker.tell(answered)
 
-    async def chunks(self, answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    async def chunks(self, answer: aiohttp.ClientResponse, most: int | None = None) -> AsyncIterator[bytes]:
         """The body as it arrives; UpstreamFailed as soon as it is larger than it may be, or compressed, unasked."""
         if answer.headers.get("Content-Encoding", "identity") != "identity":
             raise UpstreamFailed(f"{self.name} answered in a compressed form that was not asked for")
-        taken = 0
+        taken, most = 0, most or 10 * self._most
         async for chunk in answer.content.iter_any():
             taken += len(chunk)
-            if taken > self._most:
-                raise UpstreamFailed(f"{self.name} answered more than {self._most:,} bytes")
+            if taken > most:
+                raise UpstreamFailed(f"{self.name} answered more than {most:,} bytes")
             yield chunk
 
     def _client(self) -> aiohttp.ClientSession:

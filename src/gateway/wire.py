@@ -9,6 +9,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_SECONDS = 8.0
 MOST_HEAD_BYTES = 32_768
+LINGER_SECONDS = 1.0
+"""How long the rest of a body may take, and is thrown away, whose request was answered before it had come."""
 
 
 class Wire(HttpToolsProtocol):
@@ -17,6 +19,7 @@ class Wire(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._refused = False
+        self._lingering: asyncio.TimerHandle | None = None
         self._begin()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -44,6 +47,16 @@ class Wire(HttpToolsProtocol):
         if sum(name == b"host" for name, _ in self.headers) != 1:
             raise ValueError("one Host is needed")
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        if self._lingering is not None:
+            self._lingering.cancel()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.cycle.more_body and not self.transport.is_closing():
+            self._lingering = asyncio.get_running_loop().call_later(LINGER_SECONDS, self.transport.close)
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, "this is no valid HTTP request")

@@ -21,6 +21,8 @@ from meteo.observation import (
 )
 from meteo.observation import Field as Quantity
 
+RowId = Annotated[int, Field(ge=1, le=2**31 - 1)]
+
 
 class Body(BaseModel):
     """Requests are strict: no unknown field, no text for a number, no NaN or infinity."""

@@ -11,6 +11,7 @@ MeteoError
 ├── Conflict                it would collide with what is running   409
 ├── TooSlow                 the body of a request did not come in time  408
 ├── TooLarge                more than is taken in at once            413
+├── WrongKind               a body of another media type or coding   415
 ├── TooManyRequests         asked too often; there is room again later  429
 ├── NotEnoughData           a job cannot do its work on this        422
 ├── UpstreamFailed          a service answered nonsense             502
@@ -86,6 +87,11 @@ class TooSlow(MeteoError):
 class TooLarge(MeteoError):
     status = 413
     title = "Too large"
+
+
+class WrongKind(MeteoError):
+    status = 415
+    title = "Unsupported media type"
 
 
 class TooManyRequests(MeteoError):

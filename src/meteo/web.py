@@ -5,7 +5,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -20,13 +20,24 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from meteo.contract import Problem, field_errors
-from meteo.errors import InvalidInput, MeteoError, NotAuthenticated, TooLarge, TooManyRequests, TooSlow, Unavailable
+from meteo.errors import (
+    InvalidInput,
+    MeteoError,
+    NotAuthenticated,
+    TooLarge,
+    TooManyRequests,
+    TooSlow,
+    Unavailable,
+    WrongKind,
+)
 from meteo.logs import logger, request_line
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 Parsed = TypeVar("Parsed", bound=BaseModel)
+JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
 _LABELS_KNOWN = 500
+_TOLD = frozenset((b"x-request-id", b"content-length", b"content-encoding"))
 _SLOWEST_BYTES_A_SECOND = 50_000
 
 
@@ -45,7 +56,8 @@ class RequestContext:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"").decode("latin-1")
+        told = {name: value for name, value in scope["headers"] if name in _TOLD}
+        given = told.get(b"x-request-id", b"").decode("latin-1")
         request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
         structlog.contextvars.clear_contextvars()
@@ -60,43 +72,70 @@ class RequestContext:
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
             await send(message)
 
-        taken, complete = 0, self._body_seconds is None
+        body = _Body(receive, self._body_limit, self._body_seconds, self._refusal(told))
 
-        async def bounded() -> Message:
-            nonlocal taken, complete
-            if complete:
-                message = await receive()
-            else:
-                allowed = (self._body_seconds or 0) + taken / _SLOWEST_BYTES_A_SECOND
-                try:
-                    async with asyncio.timeout(max(0.0, started + allowed - time.perf_counter())):
-                        message = await receive()
-                except TimeoutError:
-                    raise TooSlow("the body of the request did not arrive in time") from None
-                complete = not message.get("more_body", False)
-            taken += len(message.get("body", b""))
-            if taken > self._body_limit:
-                raise TooLarge(f"the body is larger than {self._body_limit:,} bytes")
-            return message
+        async def unless_refused(message: Message) -> None:
+            if body.refusal is None or begun:  # what the application makes of a body that was cut off is not sent
+                await answer(message)
 
         try:
-            told = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-            if told.isdigit() and int(told[:20]) > self._body_limit:
-                refusal = TooLarge(f"the body is larger than {self._body_limit:,} bytes")
-                await (await _on_meteo_error(Request(scope), refusal))(scope, receive, answer)
-            else:
-                await self.app(scope, bounded, answer)
-        except Exception as error:
-            logger().error("defect", exc_info=error)
-            if begun:
-                raise
-            await _defect(Request(scope))(scope, receive, answer)
+            try:
+                if body.refusal is None:
+                    await self.app(scope, body, unless_refused)
+            except Exception as error:
+                if body.refusal is None or begun:
+                    logger().error("defect", exc_info=error)
+                    if begun:
+                        raise
+                    await _defect(Request(scope))(scope, receive, answer)
+            if body.refusal is not None and not begun:
+                await (await _on_meteo_error(Request(scope), body.refusal))(scope, receive, answer)
         finally:
             seconds = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", "unmatched")
             self.metrics.observe(scope["method"], route, status, seconds)
             if not route.startswith(("/health", "/metrics")):
                 request_line(scope["method"], route, status, seconds, request_id, scope["state"].get("said"))
+
+    def _refusal(self, told: Mapping[bytes, bytes]) -> MeteoError | None:
+        """Why a request of these headers is refused unread."""
+        length = told.get(b"content-length", b"0")
+        if length.isdigit() and int(length[:20]) > self._body_limit:
+            return TooLarge(f"the body is larger than {self._body_limit:,} bytes")
+        if told.get(b"content-encoding", b"identity").lower() != b"identity":
+            return WrongKind("bodies are taken as they are, without a Content-Encoding")
+        return None
+
+
+class _Body:
+    """A request's body as the application receives it: cut off by `refusal` when it becomes too large or too slow."""
+
+    def __init__(self, receive: Receive, limit: int, seconds: float | None, refusal: MeteoError | None) -> None:
+        self.refusal = refusal
+        self._receive = receive
+        self._limit = limit
+        self._seconds = seconds
+        self._began = time.perf_counter()
+        self._complete = seconds is None
+        self._taken = 0
+
+    async def __call__(self) -> Message:
+        if self._complete:
+            message = await self._receive()
+        else:
+            allowed = (self._seconds or 0) + self._taken / _SLOWEST_BYTES_A_SECOND
+            try:
+                async with asyncio.timeout(max(0.0, self._began + allowed - time.perf_counter())):
+                    message = await self._receive()
+            except TimeoutError:
+                self.refusal = TooSlow("the body of the request did not arrive in time")
+                raise self.refusal from None
+            self._complete = not message.get("more_body", False)
+        self._taken += len(message.get("body", b""))
+        if self._taken > self._limit:
+            self.refusal = TooLarge(f"the body is larger than {self._limit:,} bytes")
+            raise self.refusal
+        return message
 
 
 class Lane:
@@ -157,9 +196,17 @@ def request_id(request: Request) -> str:
     return found
 
 
+async def body(request: Request, *kinds: str) -> bytes:
+    """The body, WrongKind if it says to be of another media type than `kinds`."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind and kind not in kinds:
+        raise WrongKind(f"the body says to be {kind[:64]!a}; {' or '.join(kinds)} is taken")
+    return await request.body()
+
+
 async def json_body(request: Request, model: type[Parsed]) -> Parsed:
     """The body as `model`, parsed from the bytes so that strictness holds for dates as well; no body is {}."""
-    return model.model_validate_json(await request.body() or b"{}")
+    return model.model_validate_json(await body(request, JSON) or b"{}")
 
 
 def documented_body(model: type[BaseModel]) -> dict[str, Any]:
@@ -235,8 +282,6 @@ async def _on_meteo_error(request: Request, error: Exception) -> Response:
                                  "RateLimit-Reset": str(error.retry_after)})  # fmt: skip
     if isinstance(error, NotAuthenticated):
         response.headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, TooSlow | TooLarge):
-        response.headers["Connection"] = "close"  # what is left of the body is not waited for
     return response
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -91,6 +92,8 @@ class House:
             try:
                 for part in parts:
                     connection.sendall(part)
+                    if select.select([connection], [], [], 0.001)[0]:
+                        break  # we were answered
                 while chunk := connection.recv(65536):
                     found += chunk
             except (ConnectionError, TimeoutError):

@@ -25,6 +25,7 @@ from meteo.contract import (
     Promotion,
     QuarantinedBody,
     QuarantineState,
+    RowId,
     TrainingRequest,
 )
 from meteo.errors import InvalidInput, MeteoError
@@ -95,7 +96,7 @@ async def ingestions(request: Request, admin: CurrentAdmin, wired: Wired, limit:
 
 
 @router.get("/ingestions/{run_id}/quarantine", response_model=list[QuarantinedBody])
-async def quarantine_of(run_id: int, request: Request, admin: CurrentAdmin, wired: Wired) -> Response:
+async def quarantine_of(run_id: RowId, request: Request, admin: CurrentAdmin, wired: Wired) -> Response:
     """The rows that one ingestion refused, and why."""
     return await wired.model_api.ask(request, admin, "GET", "ingestions", str(run_id), "quarantine")
 
@@ -111,7 +112,7 @@ async def quarantine(
 
 @router.post("/quarantine/{row_id}/{decision}", response_model=QuarantinedBody)
 async def decide(
-    row_id: int, decision: Literal["release", "discard"], request: Request, admin: CurrentAdmin, wired: Wired
+    row_id: RowId, decision: Literal["release", "discard"], request: Request, admin: CurrentAdmin, wired: Wired
 ) -> Response:
     """Store a refused row without the fields at fault, or decide that it is worth nothing."""
     answer = await wired.model_api.ask(request, admin, "POST", "quarantine", str(row_id), decision)

@@ -21,6 +21,7 @@ from meteo.station import station as known_station
 
 router = APIRouter(tags=["weather"])
 BATCH_SECONDS = 120.0
+BATCH_KINDS = (web.JSON, "text/csv", "application/vnd.apache.arrow.stream")
 
 
 @router.get("/stations", response_model=list[StationBody])
@@ -42,7 +43,7 @@ async def observations(
 @router.post("/predict", response_model=Prediction, openapi_extra=web.documented_body(PredictRequest))
 async def predict(request: Request, user: PredictingUser, wired: Wired) -> Response:
     """The chance of more than 1.0 mm of rain from 9am of `date` to 9am of the next day, on the station's clock."""
-    answer = await wired.model_api.ask(request, user, "POST", "predict", content=await request.body())
+    answer = await wired.model_api.ask(request, user, "POST", "predict", content=await web.body(request, web.JSON))
     return _with_rate(request, answer)
 
 
@@ -55,7 +56,7 @@ async def predict_at_once(request: Request) -> Response:
 async def predict_batch(request: Request, user: PredictingUser, wired: Wired) -> Response:
     """One answer a row, in order, of a JSON list or a CSV (station, date, fields; answered as CSV where Accept asks for
     it); a bad row is answered with its errors, the others are unharmed."""
-    content = await request.body()
+    content = await web.body(request, *BATCH_KINDS)
     answer = wired.model_api.through(
         request, user, "POST", "predict", "batch", content=content, passed=("content-type", "accept"),
         deadline=BATCH_SECONDS,
