@@ -95,6 +95,23 @@ def postgres() -> Iterator[Callable[[], str]]:
     shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="session")
+def redis() -> Iterator[str]:
+    """The address of a real Redis server of the tests' own."""
+    program = shutil.which("redis-server")
+    if program is None:
+        lacking("Debian's redis-server")
+    folder = Path(tempfile.mkdtemp(prefix="redis-"))
+    address = folder / "socket"
+    command = [str(program), "--port", "0", "--unixsocket", str(address), "--save", "", "--dir", str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    wait_until(address.exists)
+    yield f"redis+unix://{address}"
+    process.terminate()
+    process.wait()
+    shutil.rmtree(folder)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of an empty database, once of each kind."""

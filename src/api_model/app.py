@@ -24,6 +24,7 @@ from meteo.auth import Caller, ServiceTokens
 from meteo.contract import (
     Champion,
     DataQuality,
+    Day,
     DayBody,
     FlagBody,
     Forecast,
@@ -127,12 +128,12 @@ def create_app(
         return Response(await asyncio.to_thread(form.write, rows, answers), media_type=form.media_type)
 
     @app.get("/forecast")
-    def forecast(_: CurrentCaller, date: Annotated[date | None, Query()] = None) -> Forecast:
+    def forecast(_: CurrentCaller, date: Annotated[Day | None, Query()] = None) -> Forecast:
         return predictor.forecast(date)
 
     @app.get("/predictions")
     def predictions(
-        current: CurrentCaller, station: str | None = None, start: date | None = None, end: date | None = None,
+        current: CurrentCaller, station: str | None = None, start: Day | None = None, end: Day | None = None,
         limit: Limit = 100,
     ) -> list[PastPrediction]:  # fmt: skip
         subject = None if current.role == "admin" else current.subject
@@ -211,7 +212,7 @@ def create_app(
         return _quarantined(store.quarantine.discard(row_id, admin.subject))
 
     @app.get("/data-quality")
-    def data_quality(_: CurrentAdmin, start: date | None = None, end: date | None = None) -> list[DataQuality]:
+    def data_quality(_: CurrentAdmin, start: Day | None = None, end: Day | None = None) -> list[DataQuality]:
         return [DataQuality(**row) for row in store.quality(start, end)]
 
     @app.get("/state")
@@ -231,7 +232,7 @@ def _settle() -> None:
         trim(0)
 
 
-def _days(store: ObservationStore, place: str, start: date | None, end: date | None) -> list[DayBody]:
+def _days(store: ObservationStore, place: str, start: Day | None, end: Day | None) -> list[DayBody]:
     rows = store.window(start, end, [place])
     origin = store.provenance(place, start, end)
     flags: dict[date, list[FlagBody]] = {}

@@ -32,6 +32,8 @@ from meteo.station import station, stations
 from meteo.surroundings import Surroundings
 
 _FORECASTS_KEPT = 32
+MODELS_AT_ONCE = 3
+"""How many versions the rows of one batch may name: each may have to be loaded."""
 
 
 class Predictor:
@@ -139,6 +141,19 @@ class Predictor:
                 )  # fmt: skip
         return [answer for answer in answers if answer is not None]
 
+    def _unusable(self, versions: set[str | None]) -> dict[str | None, str]:
+        """Why some of these versions cannot answer; Unavailable when there is no champion for who names none."""
+        named = sorted(version for version in versions if version is not None)
+        found: dict[str | None, str] = dict.fromkeys(named[MODELS_AT_ONCE:], f"more than {MODELS_AT_ONCE} in a batch")
+        for version in named[:MODELS_AT_ONCE]:
+            try:
+                self.chosen(version)
+            except MeteoError as error:
+                found[version] = error.detail
+        if None in versions:
+            self.chosen(None)
+        return found
+
     def batch(
         self,
         requests: Sequence[PredictRequest | BatchError],
@@ -150,6 +165,7 @@ class Predictor:
         as they come, some at a time."""
         answers: list[Prediction | BatchError] = []
         sound: dict[str | None, list[int]] = {}
+        unusable = self._unusable({request.model for request in requests if isinstance(request, PredictRequest)})
         for index, request in enumerate(requests):
             answers.append(BatchError(detail="", errors=[]) if isinstance(request, PredictRequest) else request)
             if isinstance(request, PredictRequest):
@@ -158,7 +174,8 @@ class Predictor:
                         message = "reasons are given for one row at a time, by /predict"
                         raise InvalidInput(f"explain: {message}", [("explain", message)])
                     _check(request, now or datetime.now(UTC))
-                    self.chosen(request.model)
+                    if why := unusable.get(request.model):
+                        raise InvalidInput(f"model: {why}", [("model", why)])
                 except InvalidInput as error:
                     answers[index] = refused(error.fields)
                 else:

@@ -3,10 +3,13 @@
 import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
+from importlib.metadata import version
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
+from gateway.document import describe
 from gateway.endpoints import accounts, admin, session, status, weather
 from gateway.services import Services
 from gateway.upstream import Upstream
@@ -30,6 +33,7 @@ def create_app(services: Services, upstreams: Sequence[Upstream], body_limit: in
     app = FastAPI(
         title="Rain tomorrow in Australia",
         description="Chances of rain, stations and observations; pipelines and models for admins.",
+        version=version("rain-tomorrow"),
         lifespan=lifespan,
         redirect_slashes=False,
     )
@@ -38,4 +42,5 @@ def create_app(services: Services, upstreams: Sequence[Upstream], body_limit: in
     web.install(app, CollectorRegistry(), lambda: None, body_limit, BODY_SECONDS)
     for part in (session, weather, admin, accounts, status):
         app.include_router(part.router)
+    app.openapi = partial(describe, app)  # type: ignore[method-assign]
     return app

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import aiohttp
 from fastapi import Request
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 from yarl import URL
 
@@ -179,13 +179,17 @@ class ModelApi:
         self, request: Request, user: User, method: str, *path: str,
         content: bytes | None = None, params: Mapping[str, Any] | None = None, deadline: float | None = None,
     ) -> Response:  # fmt: skip
-        """Its answer as it is: bodies go through unparsed, errors are problem+json already."""
+        """Its answer as it is, unparsed; errors are problem+json already, and become those of the path asked here."""
         headers = self._headers(request, user) | ({} if content is None else {"Content-Type": "application/json"})
         began = time.perf_counter()
         answer = await self._upstream.call(
             method, *path, data=content, params=params, deadline=deadline, headers=headers
         )
-        return Response(answer.content, answer.status, self._passed(request, began, answer.status, answer.headers))
+        passed = self._passed(request, began, answer.status, answer.headers)
+        if passed["Content-Type"].startswith(web.PROBLEM_JSON):
+            problem = answer.json() | {"instance": request.url.path}
+            return JSONResponse(problem, answer.status, passed)
+        return Response(answer.content, answer.status, passed)
 
     def through(
         self, request: Request, user: User, method: str, *path: str, content: bytes, passed: Sequence[str],

@@ -27,6 +27,9 @@ HASHES_AT_ONCE = 2
 """Each takes 19 MiB and a core for tens of milliseconds; more at once would starve the predictions."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,31}")
+NAME_SCHEMA: dict[str, Any] = {"pattern": f"^{_NAME.pattern}$", "minLength": 2, "maxLength": 32}
+PASSWORD_SCHEMA: dict[str, Any] = {"minLength": 12, "maxLength": 256}
+"""How the OpenAPI document tells the rules; what is checked says it in better words."""
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,21 @@
 """HTTP bodies shared by gateway, model API and console; every limit and unit comes from `meteo.observation`."""
 
 import datetime as dt
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from meteo.errors import InvalidInput
 from meteo.observation import (
@@ -20,8 +30,21 @@ from meteo.observation import (
     compass_sector,
 )
 from meteo.observation import Field as Quantity
+from meteo.station import stations
 
+_STATIONS: list[Any] = list(stations())
+_ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 RowId = Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+
+def _written_out(value: Any) -> Any:
+    if isinstance(value, str) and not _ISO_DATE.fullmatch(value):
+        raise ValueError("a date is written YYYY-MM-DD")
+    return value
+
+
+Day = Annotated[dt.date, BeforeValidator(_written_out)]
+"""A day in an address; by itself pydantic would take "0" for 1970-01-01."""
 
 
 class Body(BaseModel):
@@ -75,8 +98,16 @@ ObservationBody: Any = create_model(
 )  # type: ignore[call-overload]
 
 
+_QUESTION: dict[str, Any] = {
+    "station": "Sydney", "date": "2017-06-20", "explain": True,
+    "observation": {"min_temp": 8.1, "rainfall": 0.2, "humidity_3pm": 71, "pressure_3pm": 1013.4, "wind_dir_3pm": "SE"},
+}  # fmt: skip
+
+
 class PredictRequest(Body):
-    station: str = Field(max_length=64, examples=["Sydney"])
+    model_config = ConfigDict(json_schema_extra={"examples": [_QUESTION]})
+
+    station: str = Field(max_length=64, json_schema_extra={"enum": _STATIONS})
     date: dt.date = Field(
         description="The day observed, on the station's calendar; the forecast begins at 9am that day"
     )
@@ -293,7 +324,7 @@ class IngestionRequest(Body):
 
     start: dt.date | None = None
     end: dt.date | None = None
-    stations: list[str] | None = Field(None, max_length=49)
+    stations: list[Annotated[str, Field(json_schema_extra={"enum": _STATIONS})]] | None = Field(None, max_length=49)
     source: Literal["bom", "file", "demo"] | None = None
 
     @field_validator("end")

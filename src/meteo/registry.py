@@ -134,7 +134,9 @@ class Registry:
                         raise UnusableModel(f"model version {published.version}: {name} is too large")
                 return bytes(content)
         except httpx.HTTPError as error:
-            raise Unavailable(f"version {published.version} cannot be had from the model registry: {error}") from error
+            raise Unavailable(
+                f"version {published.version} cannot be had from the model registry: {type(error).__name__}"
+            ) from error
 
     def _call(self, method: str, path: str, **given: Any) -> dict[str, Any] | None:
         """MLflow's answer; None where it knows no such thing."""
@@ -142,13 +144,13 @@ class Registry:
             answer = self._client.request(method, f"{self.uri}/api/2.0/mlflow/{path}", **given)
             body: dict[str, Any] = answer.json()
         except (httpx.HTTPError, ValueError) as error:
-            raise Unavailable(f"the model registry at {self.uri} does not answer") from error
+            raise Unavailable("the model registry does not answer") from error
         if answer.status_code == 200:
             return body
         code = body.get("error_code") if isinstance(body, dict) else None
         if code in _ABSENT:
             return None
-        raise Unavailable(f"the model registry at {self.uri} failed: {code or answer.status_code}")
+        raise Unavailable(f"the model registry failed: {code or answer.status_code}")
 
 
 @dataclass(frozen=True)

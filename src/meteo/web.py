@@ -5,7 +5,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, H
 from prometheus_client.multiprocess import MultiProcessCollector
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from meteo.contract import Problem, field_errors
@@ -289,7 +290,20 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     response = problem(request, error.status_code, str(error.detail))
     response.headers.update(error.headers or {})
+    if error.status_code == 405:  # the framework tells of one of the routes that share the path
+        response.headers["Allow"] = ", ".join(sorted(_methods(request.app.routes, request.scope)))
     return response
+
+
+def _methods(routes: Sequence[BaseRoute], scope: Scope) -> set[str]:
+    """The methods that routes take at the path of `scope`."""
+    found: set[str] = set()
+    for route in routes:
+        if included := getattr(route, "original_router", None):
+            found |= _methods(included.routes, scope)
+        elif route.matches(scope)[0] != Match.NONE:
+            found |= getattr(route, "methods", None) or set()
+    return found
 
 
 async def _on_invalid(request: Request, error: Exception) -> Response:

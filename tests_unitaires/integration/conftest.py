@@ -36,6 +36,7 @@ class House:
     ports: dict[str, int]
     eventually: Callable[..., None]
     password: str = PASSWORD
+    kind: str = ""
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -52,6 +53,7 @@ class House:
 
     def ready(self, part: str) -> bool:
         if self.running[part].poll() is not None:
+            self.running.pop(part)
             raise RuntimeError(f"{part} has ended:\n{self.log(part)[-3000:]}")
         try:
             address = f"http://127.0.0.1:{self.ports[part]}/health/ready"
@@ -72,7 +74,7 @@ class House:
         return [json.loads(line) for line in self.log(part).splitlines()]
 
     def add(self, username: str, role: Role = "user") -> None:
-        engine = connect(f"sqlite:///{self.home / 'gateway.db'}")
+        engine = connect(self.environment.get("METEO_STORE__GATEWAY_URL", f"sqlite:///{self.home / 'gateway.db'}"))
         Users(engine).add(username, PASSWORD, role)
         engine.dispose()
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from gateway.services import CurrentAdmin, Wired
-from gateway.users import Role, User
+from gateway.users import NAME_SCHEMA, Role, User
 from meteo import web
 from meteo.contract import Body
 from meteo.errors import InvalidInput
@@ -26,7 +26,7 @@ class Account(BaseModel):
 
 
 class NewAccount(Body):
-    username: str = Field(max_length=256)
+    username: str = Field(max_length=256, json_schema_extra=NAME_SCHEMA)
     role: Role = "user"
 
 

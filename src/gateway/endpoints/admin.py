@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import json
 import re
-from datetime import date
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request
@@ -19,6 +18,7 @@ from meteo.contract import (
     Body,
     Champion,
     DataQuality,
+    Day,
     IngestionBody,
     IngestionRequest,
     ModelVersion,
@@ -38,7 +38,7 @@ _KEY = re.compile(r"[A-Za-z0-9._-]{8,64}")
 PROMOTION_SECONDS = 90.0
 """A version may have to be downloaded and tried first."""
 
-Version = Annotated[str, Path(pattern="^[0-9]{1,9}$")]
+Version = Annotated[int, Path(ge=1, le=999_999_999)]
 RunId = Annotated[str, Path(max_length=250)]
 
 
@@ -124,7 +124,7 @@ async def decide(
 
 @router.get("/data-quality", response_model=list[DataQuality])
 async def data_quality(
-    request: Request, admin: CurrentAdmin, wired: Wired, start: date | None = None, end: date | None = None
+    request: Request, admin: CurrentAdmin, wired: Wired, start: Day | None = None, end: Day | None = None
 ) -> Response:
     """Per station and field of the stored days: missing, flagged, newest day."""
     params = {name: day.isoformat() for name, day in (("start", start), ("end", end)) if day is not None}
@@ -137,20 +137,20 @@ async def models(request: Request, admin: CurrentAdmin, wired: Wired) -> Respons
     return await wired.model_api.ask(request, admin, "GET", "models")
 
 
-@router.get("/models/{version}")
+@router.get("/models/{version:int}")
 async def model_card(version: Version, request: Request, admin: CurrentAdmin, wired: Wired) -> Response:
     """The card of one version."""
-    return await wired.model_api.ask(request, admin, "GET", "models", version, deadline=PROMOTION_SECONDS)
+    return await wired.model_api.ask(request, admin, "GET", "models", str(version), deadline=PROMOTION_SECONDS)
 
 
-@router.post("/models/{version}/promote", response_model=Champion, openapi_extra=web.documented_body(Promotion))
+@router.post("/models/{version:int}/promote", response_model=Champion, openapi_extra=web.documented_body(Promotion))
 async def promote(version: Version, request: Request, admin: CurrentAdmin, wired: Wired) -> Response:
     """Try the version, make it the champion and serve it; 409 when the champion is not the `expected` one any more or
     another promotion goes on, 503 when the version cannot serve."""
     asked = await web.json_body(request, Promotion)
     content = asked.model_dump_json().encode()
-    return await _moved(request, admin, wired, "promote model", (version, "promote"), content,
-                        version=version, reason=asked.reason)  # fmt: skip
+    return await _moved(request, admin, wired, "promote model", (str(version), "promote"), content,
+                        version=str(version), reason=asked.reason)  # fmt: skip
 
 
 @router.post("/models/rollback", response_model=Champion)

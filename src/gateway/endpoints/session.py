@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from gateway.services import CurrentSession, CurrentUser, Services, Wired
 from gateway.sessions import Pair, SpentToken
-from gateway.users import User
+from gateway.users import NAME_SCHEMA, PASSWORD_SCHEMA, User
 from meteo import web
 from meteo.contract import Body
 from meteo.errors import InvalidInput, NotAllowed, NotAuthenticated, TooManyRequests
@@ -36,13 +36,13 @@ class Me(BaseModel):
 
 
 class Registration(Body):
-    username: str = Field(max_length=256)
-    password: str = Field(max_length=4096)
+    username: str = Field(max_length=256, json_schema_extra=NAME_SCHEMA)
+    password: str = Field(max_length=4096, json_schema_extra=PASSWORD_SCHEMA)
 
 
 class PasswordChange(Body):
     current: str = Field(max_length=4096)
-    new: str = Field(max_length=4096)
+    new: str = Field(max_length=4096, json_schema_extra=PASSWORD_SCHEMA)
 
 
 class KeyRequest(Body):

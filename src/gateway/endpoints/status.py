@@ -32,6 +32,7 @@ class Status(BaseModel):
 
 @router.get("/status")
 async def status(wired: Wired) -> Status:
+    """What is up and what is not, which model serves and whether the data are simulated."""
     (model_api, state), airflow, mlflow = await asyncio.gather(
         _model_api(wired), _checked("airflow", wired.airflow.healthy()), _checked("mlflow", wired.mlflow.healthy())
     )

@@ -1,7 +1,6 @@
 """Stations, observations, predictions: what users come for. The model API answers; the gateway only lets through."""
 
-from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
@@ -10,6 +9,7 @@ from gateway.services import CurrentUser, PredictingUser, Wired, predicting_user
 from meteo import web
 from meteo.contract import (
     BatchError,
+    Day,
     DayBody,
     Forecast,
     PastPrediction,
@@ -24,6 +24,17 @@ BATCH_SECONDS = 120.0
 BATCH_KINDS = (web.JSON, "text/csv", "application/vnd.apache.arrow.stream")
 
 
+def _batch_body() -> dict[str, Any]:
+    row = web.documented_body(PredictRequest)["requestBody"]["content"][web.JSON]["schema"]
+    table = {"schema": {"type": "string"}, "example": "station,date,humidity_3pm\nSydney,2017-06-20,71\n"}
+    rows = {"type": "array", "minItems": 1, "maxItems": 100_000, "description": "Each row is answered by itself",
+            "items": {"examples": row.pop("examples"), "anyOf": [row, {}]}}  # fmt: skip
+    listed = {"schema": rows}
+    arrow = {"schema": {"type": "string", "format": "binary"}}
+    contents = dict(zip(BATCH_KINDS, (listed, table, arrow), strict=True))
+    return {"requestBody": {"required": True, "content": contents}}
+
+
 @router.get("/stations", response_model=list[StationBody])
 async def stations(request: Request, user: CurrentUser, wired: Wired) -> Response:
     """All stations, with the day of their newest observation."""
@@ -32,7 +43,7 @@ async def stations(request: Request, user: CurrentUser, wired: Wired) -> Respons
 
 @router.get("/stations/{station}/observations", response_model=list[DayBody])
 async def observations(
-    request: Request, station: str, user: CurrentUser, wired: Wired, start: date | None = None, end: date | None = None
+    request: Request, station: str, user: CurrentUser, wired: Wired, start: Day | None = None, end: Day | None = None
 ) -> Response:
     """Stored observations, oldest first; without a range the newest 14 days."""
     params = {name: day.isoformat() for name, day in (("start", start), ("end", end)) if day is not None}
@@ -52,7 +63,12 @@ async def predict_at_once(request: Request) -> Response:
     return await predict(request, await predicting_user(request), services(request))
 
 
-@router.post("/predict/batch", response_model=list[Prediction | BatchError])
+@router.post(
+    "/predict/batch",
+    response_model=list[Prediction | BatchError],
+    responses={200: {"content": {kind: {"schema": {"type": "string"}} for kind in BATCH_KINDS[1:]}}},
+    openapi_extra=_batch_body(),
+)
 async def predict_batch(request: Request, user: PredictingUser, wired: Wired) -> Response:
     """One answer a row, in order, of a JSON list or a CSV (station, date, fields; answered as CSV where Accept asks for
     it); a bad row is answered with its errors, the others are unharmed."""
@@ -65,7 +81,7 @@ async def predict_batch(request: Request, user: PredictingUser, wired: Wired) ->
 
 
 @router.get("/forecast", response_model=Forecast)
-async def forecast(request: Request, user: CurrentUser, wired: Wired, date: date | None = None) -> Response:
+async def forecast(request: Request, user: CurrentUser, wired: Wired, date: Day | None = None) -> Response:
     """Every station's chance of rain from its stored row of `date`, by default the newest day."""
     params = {} if date is None else {"date": date.isoformat()}
     return await wired.model_api.ask(request, user, "GET", "forecast", params=params)
@@ -73,8 +89,8 @@ async def forecast(request: Request, user: CurrentUser, wired: Wired, date: date
 
 @router.get("/predictions", response_model=list[PastPrediction])
 async def predictions(
-    request: Request, user: CurrentUser, wired: Wired, station: str | None = None, start: date | None = None,
-    end: date | None = None, limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    request: Request, user: CurrentUser, wired: Wired, station: str | None = None, start: Day | None = None,
+    end: Day | None = None, limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> Response:  # fmt: skip
     """One's own predictions, newest first, and what then fell; an admin sees everybody's."""
     params: dict[str, str | int] = {"limit": limit} | ({"station": known_station(station).name} if station else {})
