@@ -5,7 +5,7 @@ export METEO_HOME ?= data
 MACHINE = .venv/bin/python deploy/local/machine.py
 GROUPS = build ingest preprocessing train monitoring api_model gateway streamlit_app mlflow airflow local dev
 
-.PHONY: help setup setup-dev up down status logs test check format backtest ablation bench lock
+.PHONY: help setup setup-dev up down status logs test check format backtest ablation bench soak lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -58,6 +58,9 @@ ablation: setup ## what each group of features brings: HISTORY=… TRAIN_END=…
 
 bench: setup ## ratios against named rivals -> reports/bench.json: HISTORY=weatherAUS.csv.gz [ONLY=ingestion|serving|cost|door]
 	@.venv/bin/python benchmarks --history "$(HISTORY)" --only "$(ONLY)"
+
+soak: setup ## a mixed load on the running system, whose model API is killed meanwhile: [SECONDS=600] [USERS=200]
+	@.venv/bin/python deploy/local/soak.py --seconds "$(or $(SECONDS),600)" --users "$(or $(USERS),200)"
 
 lock: setup ## take the newest allowed versions and write requirements/
 	.venv-tools/bin/uv lock --upgrade

@@ -73,7 +73,7 @@ class Machine:
                 self.supervision.start_program(name)
             deadline = time.monotonic() + READY_SECONDS
             for name in names:
-                while not self._ready(name):
+                while not self.ready(name):
                     state = self.supervision.states()[name]["statename"]
                     if state in ("FATAL", "EXITED") or time.monotonic() > deadline:
                         fail(f"{name} is not ready ({state}); the end of its log:\n{self.log_tail(name)}")
@@ -83,7 +83,8 @@ class Machine:
         path = self.home.folder / "logs" / f"{name}.log"
         return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else "(no log)"
 
-    def _ready(self, name: str) -> bool:
+    def ready(self, name: str) -> bool:
+        """Whether a program answers that it can do its work."""
         try:
             answer = httpx.get(self.services[name][1], timeout=5, trust_env=False)
         except httpx.HTTPError:
@@ -210,7 +211,7 @@ def status(home: HomeOption = Path("data")) -> None:
     all_up = True
     for name, (_, address) in machine.services.items():
         state = states.get(name, {"statename": "STOPPED", "pid": 0, "description": ""})
-        ready = bool(states) and machine._ready(name)
+        ready = bool(states) and machine.ready(name)
         all_up &= ready
         table.add_row(
             name, state["statename"].lower(), "yes" if ready else f"no: {address}",
