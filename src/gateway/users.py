@@ -23,6 +23,8 @@ from meteo.errors import Conflict, InvalidInput, NotFound
 Role = Literal["user", "admin"]
 Result = TypeVar("Result")
 
+LONG = 32
+"""From this length on a password is taken in any script and of any make-up."""
 HASHES_AT_ONCE = 2
 """Each takes 19 MiB and a core for tens of milliseconds; more at once would starve the predictions."""
 
@@ -141,13 +143,13 @@ def check_name(username: str) -> None:
 
 
 def check_password(username: str, password: str) -> None:
-    """InvalidInput unless it is long enough, not the user name, and not easily guessed."""
+    """InvalidInput unless it is long, or long enough, not the user name, and not easily guessed."""
     message = ""
     if not 12 <= len(password) <= 256:
         message = "12 to 256 characters are needed"
     elif len(password.casefold().replace(username.casefold(), "")) < 8:
         message = "it must not be made of the user name"
-    elif zxcvbn(password[:64], [username], max_length=64)["score"] < 2:
+    elif len(password) < LONG and zxcvbn(password[:64], [username], max_length=64)["score"] < 2:
         message = "it is too easily guessed; a few words that do not belong together are better"
     if message:
         raise InvalidInput(f"password: {message}", [("password", message)])

@@ -163,6 +163,12 @@ class Settings(BaseSettings):
         object.__setattr__(self, "home", self.home.expanduser().resolve())
         return self
 
+    @model_validator(mode="after")
+    def _no_debugging_in_production(self) -> Self:
+        if self.environment == "production" and self.log_level == "debug":
+            raise ValueError("log_level must not be debug in production: libraries then log what they are given")
+        return self
+
     @property
     def observations_url(self) -> str:
         return self.store.observations_url or self._sqlite("observations.db")

@@ -1,11 +1,16 @@
 """Attacks on tokens, sessions and logins, on the running gateway and model API."""
 
+import asyncio
 import base64
 import hashlib
 import json
+import secrets
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,6 +18,9 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import hashes, hmac, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+
+from gateway.users import Users
+from meteo.database import connect
 
 GOOD = {"alg": "HS256", "typ": "at+jwt"}
 PREDICTION = {"station": "Sydney", "date": "2020-02-10", "observation": {"humidity_3pm": 80}}
@@ -224,9 +232,69 @@ def test_no_secret_is_in_a_log_or_an_answer(open_house: Callable[..., Any]) -> N
         key = client.post("/me/keys", json={"label": "x"}, headers=headers).raise_for_status().json()["key"]
         answers.append(client.get("/me", headers={"Authorization": f"Bearer {key}"}))
         answers.append(client.post("/predict", json=PREDICTION, headers={"Authorization": f"Bearer {key}"}))
-    secrets = (canary, pair["access_token"], pair["refresh_token"].partition(".")[2], key, "j" * 40, "s" * 40)
+    hidden = (canary, pair["access_token"], pair["refresh_token"].partition(".")[2], key, "j" * 40, "s" * 40)
     for answer in answers:
         assert canary not in answer.text or answer.request.url.path == "/predict", answer.text
     for part in ("gateway", "api_model"):
-        for secret in secrets:
+        for secret in hidden:
             assert secret not in house.log(part)
+
+
+def test_a_name_that_nobody_has_takes_as_long_as_one_that_somebody_has(tmp_path: Path) -> None:
+    users = Users(connect(f"sqlite:///{tmp_path / 'gateway.db'}"))
+    users.create_tables()
+    users.add("ann", "correct horse battery staple", "user")
+    spent: dict[str, list[float]] = {"ann": [], "nobody": []}
+    for _ in range(30):
+        for name, seconds in spent.items():
+            began = time.process_time()  # of this process alone, whatever else the machine does
+            assert asyncio.run(users.verify(name, "wrong")) is None
+            seconds.append(time.process_time() - began)
+    known, unknown = (sorted(seconds)[15] for seconds in spent.values())
+    assert unknown == pytest.approx(known, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["short", "a" * 11, "passwordpassword", "vera-vera-vera", "x" * 1_000_000, "letmein12345", "", "🌧" * 300],
+)
+def test_a_password_that_is_none_is_refused_without_repeating_it(house: Any, password: str) -> None:
+    house.add(name := f"vera{abs(hash(password)) % 10**6}")
+    with house.client(name) as vera:
+        asked = {"current": house.password, "new": password.replace("vera", name)}
+        answer = vera.post("/me/password", json=asked)
+        assert answer.status_code == 422
+        assert any(error["field"] in ("new", "password") for error in answer.json()["errors"])
+        assert len(answer.content) < 1000
+        assert vera.get("/me").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "password", ["дождь и гром над полем " * 3, "雨が降るか" * 8, "🌧🌈" * 16, "x7#" + "ا ب ت ث" * 8]
+)
+def test_sixty_four_characters_of_any_script_will_do(house: Any, password: str) -> None:
+    house.add(name := f"poly{abs(hash(password)) % 10**6}")
+    with house.client(name) as client:
+        client.post("/me/password", json={"current": house.password, "new": password[:64]}).raise_for_status()
+        assert client.get("/me").status_code == 401, "a changed password ends all sessions"
+        assert client.post("/token", data={"username": name, "password": password[:64]}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"METEO_SERVICE_SECRET": ""}, "METEO_SERVICE_SECRET"),
+        ({"METEO_GATEWAY__JWT_SECRET": "short"}, "METEO_GATEWAY__JWT_SECRET"),
+        ({"METEO_GATEWAY__JWT_SECRET": "change-me-change-me-change-me-change-me"}, "METEO_GATEWAY__JWT_SECRET"),
+        ({"METEO_SERVICE_SECRET": "a" * 64}, "METEO_SERVICE_SECRET"),
+        ({"METEO_LOG_LEVEL": "debug"}, "log_level"),
+    ],
+)
+def test_production_does_not_start_with_what_is_unsafe(house: Any, changes: dict[str, str], named: str) -> None:
+    random = {"METEO_SERVICE_SECRET": secrets.token_urlsafe(40), "METEO_GATEWAY__JWT_SECRET": secrets.token_urlsafe(40)}
+    environment = {**house.environment, "METEO_ENVIRONMENT": "production", **random, **changes}
+    command = [sys.executable, "-m", "gateway"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode != 0
+    assert named in done.stderr.splitlines()[-1] or named in done.stderr
+    assert not any(value in done.stderr for value in (*changes.values(), *random.values()) if len(value) > 6)
