@@ -159,7 +159,7 @@ def test_no_path_leaves_its_route(house: Any, routes: dict[str, Any], root: http
 def test_every_route_answers_each_role_as_declared(house: Any, routes: dict[str, Any], ann: httpx.Client) -> None:
     for route, operation in routes.items():
         method, path = route.split()
-        whole = re.sub(r"{(\w+)}", "x", path)
+        whole = re.sub(r"{(\w+)}", "x", path.replace("{version}", "1"))
         with house.client() as nobody:
             code = nobody.request(method, whole).status_code
         if not operation.get("security"):
