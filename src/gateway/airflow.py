@@ -112,6 +112,26 @@ class Airflow:
             raise UpstreamFailed(f"{self._upstream.name} answered {answer.status}")
         return "\n".join(_log_line(line) for line in answer.text.splitlines() if line)
 
+    async def cancel(self, dag: Dag, run_id: str) -> None:
+        """End a run that is queued or running; Conflict when it is neither. Its processes are stopped."""
+        path = ("dags", dag, "dagRuns", _checked(run_id, _RUN_ID, "run_id"))
+        state = (await self._get(*path))["state"]
+        if state not in ("queued", "running"):
+            raise Conflict(f"{run_id} is {state}: there is nothing to cancel")
+        self._read(await self._call("PATCH", *path, params={"update_mask": "state"}, json={"state": "failed"}))
+
+    async def retry(self, dag: Dag, run_id: str, task: str) -> None:
+        """Have a failed task run again, and what comes after it; Conflict when it has not failed."""
+        path = ("dags", dag, "dagRuns", _checked(run_id, _RUN_ID, "run_id"))
+        state = (await self._get(*path, "taskInstances", _checked(task, _TASK_ID, "task")))["state"]
+        if state not in ("failed", "upstream_failed"):
+            raise Conflict(f"{task} is {state or 'not started'}: only a failed task is run again")
+        asked = {
+            "dry_run": False, "dag_run_id": run_id, "task_ids": [task], "only_failed": True, "reset_dag_runs": True,
+            "include_downstream": True,
+        }  # fmt: skip
+        self._read(await self._call("POST", "dags", dag, "clearTaskInstances", json=asked))
+
     async def _summary(self, path: tuple[str, ...], task: Mapping[str, Any]) -> Any:
         if task["state"] != "success":
             return None

@@ -66,6 +66,7 @@ class Train(Section):
 
 class Monitoring(Section):
     minimum_outcomes: int = 200
+    cooldown_days: int = Field(7, description="a model younger than this is not replaced for its live quality")
     experiment: str = "monitoring"
 
 

@@ -10,8 +10,10 @@ from mlflow import MlflowClient
 from meteo import job
 from meteo.database import connect
 from meteo.prediction_log import PredictionLog, records
+from meteo.registry import Registry
 from meteo.settings import Settings
 from meteo.store import ObservationStore
+from monitoring.decision import decide
 from monitoring.quality import Quality, quality
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -31,10 +33,16 @@ def _run(settings: Settings) -> dict[str, Any]:
     store = ObservationStore(connect(settings.observations_url))
     store.create()
     oldest = min((record.day for record in served), default=None)
-    found = quality(served, store.window(oldest) if served else store.window(stations=[]),
-                    settings.monitoring.minimum_outcomes)  # fmt: skip
+    fell = store.window(oldest) if served else store.window(stations=[])
+    minimum = settings.monitoring.minimum_outcomes
+    found = quality(served, fell, minimum)
+    champion = Registry(settings.mlflow.address, settings.train.model_name).find("champion")
+    made = datetime.fromtimestamp(champion.created_at_ms / 1000, UTC) if champion else None
+    retrain = decide(served, fell, champion.version if champion else None, made, datetime.now(UTC), minimum,
+                     settings.monitoring.cooldown_days)  # fmt: skip
     run = _publish(MlflowClient(settings.mlflow.address), settings.monitoring.experiment, found)
-    return {"mlflow_run": run, "predictions": len(served), "quality": [asdict(scores) for scores in found]}
+    return {"mlflow_run": run, "predictions": len(served), "quality": [asdict(scores) for scores in found],
+            "retrain": asdict(retrain)}  # fmt: skip
 
 
 def _publish(client: MlflowClient, experiment: str, found: list[Quality]) -> str:

@@ -20,7 +20,7 @@ from rich.console import Console
 from meteo import job
 from meteo.auth import Caller, ServiceTokens
 from meteo.contract import TrainingRequest, field_errors
-from meteo.database import connect
+from meteo.database import connect, only_one
 from meteo.errors import InvalidInput, Unavailable
 from meteo.model import UnusableModel, try_out
 from meteo.registry import Promotions, Registry
@@ -32,10 +32,16 @@ from train.fit import Recipe, fit
 from train.gate import judge
 from train.models import Params
 from train.plots import draw
-from train.publish import publish
+from train.publish import publish, published_by, record_verdict
 from train.search import Trial, search
+from train.smoke import ask_about_stored_days
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+AskedRun = Annotated[
+    str, typer.Option(help="the pipeline run that asks: tried again, it goes on with what it published already")
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -44,18 +50,26 @@ def train(
     params: Annotated[
         str, typer.Option(help='JSON object {"model"?, "params"?}, as the training DAG passes it')
     ] = "{}",
+    run: AskedRun = "",
 ) -> None:
     """Fit a model on the preprocessed data and publish it as the challenger; prints one JSON summary last."""
     if context.invoked_subcommand is None:
         settings = Settings()
-        job.run("train", settings.log_level, lambda: _train(settings, params))
+        job.run("train", settings.log_level, lambda: _train(settings, params, run))
 
 
 @app.command()
-def promote() -> None:
+def promote(run: AskedRun = "") -> None:
     """Judge the challenger against the champion on the holdout, and promote it if it is no worse."""
     settings = Settings()
-    job.run("promote", settings.log_level, lambda: _promote(settings))
+    job.run("promote", settings.log_level, lambda: _promote(settings, run))
+
+
+@app.command()
+def smoke() -> None:
+    """Ask the model API about stored days and compare its answers with the champion's own."""
+    settings = Settings()
+    job.run("smoke", settings.log_level, lambda: ask_about_stored_days(settings, _registry(settings)))
 
 
 @app.command()
@@ -122,7 +136,7 @@ def ablation(
     job.run("ablation", settings.log_level, lambda: work(settings))
 
 
-def _train(settings: Settings, params: str) -> dict[str, Any]:
+def _train(settings: Settings, params: str, run: str) -> dict[str, Any]:
     try:
         asked = TrainingRequest.model_validate_json(params)
     except ValidationError as error:
@@ -130,19 +144,28 @@ def _train(settings: Settings, params: str) -> dict[str, Any]:
     kind = asked.model or settings.train.kind
     configured = settings.train.params if kind == settings.train.kind else {}
     recipe = _recipe(settings, kind, {**configured, **(asked.params or {})})
+    registry = _registry(settings)
+    with only_one(connect(settings.observations_url), "training"):
+        if run and (known := published_by(registry, settings.train.experiment, run)):
+            return {"model": registry.name, "version": known.version, "mlflow_run": known.run_id, "again": True}
+        return _fitted(settings, recipe, registry, asked.search, run)
+
+
+def _fitted(
+    settings: Settings, recipe: Recipe, registry: Registry, trials_asked: int | None, run: str
+) -> dict[str, Any]:
+    kind = recipe.kind
     dataset = Dataset.read(settings.workspace)
     with Console(stderr=True).status("training") as status:
         progress: Callable[[str], None] = lambda text: status.update(f"training {kind}: {text}")  # noqa: E731
         trials: list[Trial] = []
-        if asked.search:
-            best, trials = search(dataset, recipe, asked.search, progress)
+        if trials_asked:
+            best, trials = search(dataset, recipe, trials_asked, progress)
             recipe = replace(recipe, params=best)
         model = fit(dataset, recipe, _data_version(settings.workspace), git_commit(), progress)
         progress("publishing")
-        registry = _registry(settings)
-        run_id, version = publish(
-            model, dataset.test, registry, settings.train.experiment, settings.workspace / "dvc.lock", trials
-        )
+        lock = settings.workspace / "dvc.lock"
+        run_id, version = publish(model, dataset, registry, settings.train.experiment, lock, trials, run)
     return {
         "model": registry.name, "version": version, "kind": kind, "mlflow_run": run_id,
         "searched": len(trials), "data_version": model.card.data_version,
@@ -175,9 +198,10 @@ def _write(report: Path, found: dict[str, Any]) -> None:
     report.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
-def _promote(settings: Settings) -> dict[str, Any]:
+def _promote(settings: Settings, run: str) -> dict[str, Any]:
     registry = _registry(settings)
-    proposed, serving = registry.require("challenger"), registry.find("champion")
+    mine = published_by(registry, settings.train.experiment, run) if run else None
+    proposed, serving = mine or registry.require("challenger"), registry.find("champion")
     if serving is not None and serving.version == proposed.version:
         return {"promoted": False, "champion": serving.version, "reasons": ["the challenger already is the champion"]}
     with TemporaryDirectory() as folder:
@@ -191,6 +215,7 @@ def _promote(settings: Settings) -> dict[str, Any]:
                 note = error.detail
     test = Dataset.read(settings.workspace).test
     verdict = judge(challenger, champion, test, settings.train.ece_limit, settings.train.seed)
+    record_verdict(registry, proposed, verdict)
     if verdict.promote:
         Promotions(registry, connect(settings.observations_url)).promote(
             proposed.version, expected=serving.version if serving else None

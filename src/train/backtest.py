@@ -101,7 +101,7 @@ def backtest(
             name: _contract(metrics(part.label, model.probability(part.matrix)))
             for name, part in ((name, test_part(*given)) for name, given in SITUATIONS.items())
         },
-        **{name: _grouped(test, probability, usual, group) for name, group in groups.items()},
+        **{name: grouped(test, probability, usual, group) for name, group in groups.items()},
     }
 
 
@@ -170,7 +170,7 @@ def _skill(outcome: Floats, probability: Floats, usual: Floats) -> float:
     return 1 - float(np.mean((probability - outcome) ** 2) / np.mean((usual - outcome) ** 2))
 
 
-def _grouped(part: Part, probability: Floats, usual: Floats, group: NDArray[np.str_]) -> dict[str, dict[str, float]]:
+def grouped(part: Part, probability: Floats, usual: Floats, group: NDArray[np.str_]) -> dict[str, dict[str, float]]:
     """Scores per group; groups without both wet and dry days have no AUC and are left out."""
     scores = {}
     for name in np.unique(group).tolist():

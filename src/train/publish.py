@@ -5,6 +5,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +17,34 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 
 from meteo.model import CARD, GRAPH, Model
-from meteo.registry import BUNDLE, CARD_TAG, Registry
-from train.dataset import Part
+from meteo.registry import BUNDLE, CARD_TAG, Published, Registry
+from train.card import markdown
+from train.dataset import Dataset, Part
 from train.evaluate import reliability
+from train.gate import Verdict
 from train.search import Trial
+
+ASKED_RUN = "asked_run"
+"""Tag of runs and versions: the pipeline run that asked for them, which when tried again makes no second one."""
 
 
 def publish(
-    model: Model, test: Part, registry: Registry, experiment: str, lock: Path, trials: Sequence[Trial] = ()
-) -> tuple[str, str]:
-    """Log run, metrics, plots and bundle, then register; (run id, version).
+    model: Model, dataset: Dataset, registry: Registry, experiment: str, lock: Path, trials: Sequence[Trial] = (),
+    asked_run: str = "",
+) -> tuple[str, str]:  # fmt: skip
+    """Log run, metrics, plots, card and bundle, then register; (run id, version).
 
     The registration comes last: a run that was cut short leaves no version behind. `lock` is the dvc.lock that brings
-    back the data this model was trained on. The `trials` of a search become child runs.
+    back the data this model was trained on. The `trials` of a search become child runs. `asked_run` is whose version
+    it becomes (see `published_by`).
     """
     client = MlflowClient(registry.uri, registry.uri)
-    card = model.card
+    card, test = model.card, dataset.test
     found = client.get_experiment_by_name(experiment)
     experiment_id = found.experiment_id if found else client.create_experiment(experiment)
     tags = {
         "data_version": card.data_version, "git_commit": card.git_commit, "kind": card.kind,
-        "simulated": str(card.simulated).lower(),
+        "simulated": str(card.simulated).lower(), **({ASKED_RUN: asked_run} if asked_run else {}),
     }  # fmt: skip
     run_id: str = client.create_run(experiment_id, run_name=f"{card.kind} {card.trained_at:%Y-%m-%d %H:%M}",
                                     tags=tags).info.run_id  # fmt: skip
@@ -53,6 +61,7 @@ def publish(
         client.log_artifact(run_id, str(Path(folder) / "dvc.lock"), "data")
         bins = reliability(test.label, model.probability(test.matrix))
         client.log_text(run_id, json.dumps(bins), "evaluation/reliability.json")
+        client.log_text(run_id, markdown(model, dataset), "evaluation/card.md")
         _plot(bins, Path(folder) / "reliability.png")
         client.log_artifact(run_id, str(Path(folder) / "reliability.png"), "evaluation")
     for number, trial in enumerate(trials, 1):
@@ -60,6 +69,28 @@ def publish(
     client.set_terminated(run_id)
     metrics = {name: f"{value:.6f}" for name, value in card.metrics.items()}
     return run_id, _register(client, registry.name, run_id, {**tags, **metrics, CARD_TAG: digest})
+
+
+def published_by(registry: Registry, experiment: str, asked_run: str) -> Published | None:
+    """The version that a run has published already, made the challenger again; None where it has not. What its earlier
+    tries left unfinished at MLflow is marked as killed."""
+    client = MlflowClient(registry.uri, registry.uri)
+    if known := client.get_experiment_by_name(experiment):
+        unfinished = f"tags.{ASKED_RUN} = '{asked_run}' and attributes.status = 'RUNNING'"
+        for run in client.search_runs([known.experiment_id], unfinished):
+            client.set_terminated(run.info.run_id, "KILLED")
+    found = next((version for version in registry.versions() if version.tags.get(ASKED_RUN) == asked_run), None)
+    if found is not None:
+        registry.point("challenger", found.version)
+    return found
+
+
+def record_verdict(registry: Registry, version: Published, verdict: Verdict) -> None:
+    """Leave the gate's decision with its numbers at the version and at its run."""
+    client = MlflowClient(registry.uri, registry.uri)
+    client.set_model_version_tag(registry.name, version.version, "gate", "promoted" if verdict.promote else "refused")
+    client.set_model_version_tag(registry.name, version.version, "gate_reasons", "; ".join(verdict.reasons)[:4000])
+    client.log_text(version.run_id, json.dumps(asdict(verdict), indent=1), "evaluation/gate.json")
 
 
 def _log_trial(client: MlflowClient, experiment_id: str, parent: str, number: int, trial: Trial) -> None:

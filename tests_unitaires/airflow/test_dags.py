@@ -15,7 +15,7 @@ AIRFLOW = REPOSITORY / ".venv-airflow" / "bin" / "airflow"
 _RECORDER = """#!/usr/bin/env bash
 printf '%s\\n' "$@" > "$RECORD"
 echo "some progress"
-echo '{"job": "recorded"}'
+echo "{\\"job\\": \\"recorded\\", \\"retrain\\": {\\"ask\\": false, \\"reason\\": \\"all is well\\"}}"
 """
 
 
@@ -45,7 +45,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def dags(environment: dict[str, str]) -> dict[str, Any]:
     code = """
-import json
+import json, os, sys
+sys.path.append(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])  # as Airflow's own processes do
 from airflow.dag_processing.dagbag import DagBag
 bag = DagBag()
 print(json.dumps({"errors": {str(k): str(v) for k, v in bag.import_errors.items()}, "dags": {
@@ -67,7 +68,8 @@ def test_the_dags_parse_and_are_as_documented(dags: dict[str, Any]) -> None:
     assert dags["errors"] == {}
     tasks = {name: dag["tasks"] for name, dag in dags["dags"].items()}
     assert tasks == {
-        "ingestion": ["ingest"], "training": ["preprocess", "train", "promote", "reload"], "monitoring": ["monitor"],
+        "ingestion": ["ingest"], "training": ["preprocess", "train", "promote", "reload", "smoke"],
+        "monitoring": ["monitor", "training_asked_for", "start_training"],
     }  # fmt: skip
     for dag in dags["dags"].values():
         assert (dag["active"], dag["catchup"], dag["doc"], dag["owners"]) == (1, False, True, ["rain-tomorrow"])

@@ -1,24 +1,37 @@
-"""After each ingestion: what fell, and how good the forecasts were."""
+"""After each ingestion: what fell, how good the forecasts were, and whether to learn anew."""
 
+import json
 from datetime import timedelta
+from typing import Any
 
-from airflow.providers.standard.operators.bash import BashOperator
+from airflow.providers.standard.operators.python import ShortCircuitOperator
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, Asset
+from common import command, defaults
+
+
+def asks_for_training(task_instance: Any) -> bool:
+    """What the monitoring's summary says."""
+    summary = task_instance.xcom_pull(task_ids="monitor")
+    found = json.loads(summary) if isinstance(summary, str) else summary
+    print(found["retrain"]["reason"])  # noqa: T201
+    return bool(found["retrain"]["ask"])
+
 
 with DAG(
     dag_id="monitoring",
-    description="Join served forecasts with what fell and score them",
-    doc_md="Runs `python -m monitoring` whenever an ingestion has brought observations.",
+    description="Join served forecasts with what fell, score them, ask for training when they got worse",
+    doc_md="Runs `python -m monitoring` whenever an ingestion has brought observations. When the champion's live "
+    "quality has fallen, beyond chance and outside of the cool-down, the training DAG is started.",
     schedule=[Asset("observations")],
     catchup=False,
     max_active_runs=1,
     tags=["quality"],
-    default_args={
-        "owner": "rain-tomorrow",
-        "retries": 2,
-        "retry_delay": timedelta(minutes=1),
-        "retry_exponential_backoff": True,
-        "execution_timeout": timedelta(minutes=30),
-    },
+    default_args=defaults(timedelta(minutes=30)),
 ):
-    BashOperator(task_id="monitor", bash_command='exec "$METEO_PYTHON" -m monitoring', append_env=True)
+    monitor = command("monitor", "monitoring")
+    decide = ShortCircuitOperator(task_id="training_asked_for", python_callable=asks_for_training)
+    monitor >> decide >> TriggerDagRunOperator(
+        task_id="start_training", trigger_dag_id="training", trigger_run_id="asked_by_{{ run_id }}",
+        skip_when_already_exists=True,
+    )  # fmt: skip

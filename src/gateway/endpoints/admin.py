@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import re
+from collections.abc import Awaitable
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request
@@ -40,6 +41,7 @@ PROMOTION_SECONDS = 90.0
 
 Version = Annotated[int, Path(ge=1, le=999_999_999)]
 RunId = Annotated[str, Path(max_length=250)]
+TaskId = Annotated[str, Path(max_length=250)]
 
 
 class Started(BaseModel):
@@ -82,11 +84,28 @@ async def run(dag: Dag, run_id: RunId, _: CurrentAdmin, wired: Wired) -> RunWith
 
 @router.get("/runs/{dag}/{run_id}/tasks/{task}/log", response_class=PlainTextResponse)
 async def task_log(
-    dag: Dag, run_id: RunId, task: str, _: CurrentAdmin, wired: Wired,
+    dag: Dag, run_id: RunId, task: TaskId, _: CurrentAdmin, wired: Wired,
     try_number: Annotated[int | None, Query(alias="try", ge=1, le=100)] = None,
 ) -> str:  # fmt: skip
     """The log of a task's latest (or another) try."""
     return await wired.airflow.log(dag, run_id, task, try_number)
+
+
+@router.post("/runs/{dag}/{run_id}/cancel", status_code=204)
+async def cancel_run(dag: Dag, run_id: RunId, request: Request, admin: CurrentAdmin, wired: Wired) -> Response:
+    """End a run that is queued or running, with the processes of its tasks; 409 when it has ended already."""
+    await _steered(request, admin, wired, f"cancel {dag}", wired.airflow.cancel(dag, run_id), run_id=run_id)
+    return Response(status_code=204)
+
+
+@router.post("/runs/{dag}/{run_id}/tasks/{task}/retry", status_code=204)
+async def retry_task(
+    dag: Dag, run_id: RunId, task: TaskId, request: Request, admin: CurrentAdmin, wired: Wired
+) -> Response:
+    """Run a failed task again, and those after it; 409 when it has not failed."""
+    work = wired.airflow.retry(dag, run_id, task)
+    await _steered(request, admin, wired, f"retry {dag}", work, run_id=run_id, task=task)
+    return Response(status_code=204)
 
 
 @router.get("/ingestions", response_model=list[IngestionBody])
@@ -190,6 +209,20 @@ def _run_id(request: Request, dag: str, admin: User) -> str | None:
         message = "8 to 64 letters, digits, dots, dashes or underscores are needed"
         raise InvalidInput(f"Idempotency-Key: {message}", [("Idempotency-Key", message)])
     return "asked__" + hashlib.sha256(f"{admin.username}\n{dag}\n{key}".encode()).hexdigest()[:32]
+
+
+async def _steered(
+    request: Request, admin: User, wired: Services, action: str, work: Awaitable[None], **detail: str
+) -> None:
+    """Do something to a run; both outcomes are in the audit."""
+    outcome = "success"
+    try:
+        await work
+    except MeteoError as error:
+        outcome = error.title
+        raise
+    finally:
+        await asyncio.to_thread(wired.audit.write, request, admin.username, action, outcome, **detail)
 
 
 async def _start(request: Request, dag: Dag, body: Body, admin: User, wired: Services) -> Started:
