@@ -269,4 +269,6 @@ def _version(entry: Published) -> ModelVersion:
         git_commit=entry.tags.get("git_commit", ""),
         simulated=entry.tags.get("simulated") == "true",
         metrics={name: float(entry.tags[name]) for name in _METRICS if name in entry.tags},
+        gate=entry.tags.get("gate"),
+        gate_reasons=entry.tags.get("gate_reasons"),
     )

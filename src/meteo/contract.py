@@ -231,6 +231,8 @@ class ModelVersion(BaseModel):
     git_commit: str
     simulated: bool
     metrics: dict[str, float]
+    gate: str | None = Field(None, description="promoted or refused; null where it was not judged")
+    gate_reasons: str | None = Field(None, description="Why it was refused, with the numbers")
 
 
 class StationBody(BaseModel):

@@ -32,7 +32,7 @@ Matrix = NDArray[np.float32]
 
 _SAME = 1e-3
 """Log-odds of the same row may differ so much between machines, and between a sum of reasons and the graph."""
-_CHECK_SECONDS = 60
+_CHECK_SECONDS = 180
 
 
 class UnusableModel(MeteoError):

@@ -34,6 +34,7 @@ class Ingest(Section):
     paths: tuple[Path, ...] = ()
     bom_url: str = "https://www.bom.gov.au"
     demo_url: str = "http://127.0.0.1:8009"
+    demo_days_behind: int = Field(0, ge=0, le=400, description="how far the simulated present is in the past at first")
     user_agent: str = "Mozilla/5.0 (X11; Linux x86_64) rain-tomorrow/0.1"
     pause_seconds: float = Field(1.0, ge=0)
     timeout_seconds: float = Field(30.0, gt=0)

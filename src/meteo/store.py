@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, RowMapping, Select, case, delete, fun
 from meteo.database import writing
 from meteo.ingestions import FileRecord, Ingestions, note
 from meteo.merge import Batch, Changes, merge
-from meteo.observation import NAMES, Observations, from_items
+from meteo.observation import BY_NAME, INDEX, NAMES, Observations, from_items
 from meteo.quarantine import Quarantine, put_aside
 from meteo.tables import FILES, FLAGS, OBSERVATIONS, QUARANTINE, REVISIONS, SCHEMA
 
@@ -65,6 +65,24 @@ class ObservationStore:
         """Rows of the days start..end (both included), ordered by station and day."""
         with self.engine.connect() as connection:
             return _window(connection, start, end, stations)
+
+    def as_known(self, day: date) -> Observations:
+        """The days up to `day` as they were known at its end (UTC): what was corrected or completed later is taken
+        back. Days that were stored only later, as history is, count as known."""
+        end = datetime.combine(day, time.max, UTC)
+        later = (
+            select(REVISIONS.c.station, REVISIONS.c.day, REVISIONS.c.field, REVISIONS.c.old)
+            .where(REVISIONS.c.changed_at > end, REVISIONS.c.day <= day)
+            .order_by(REVISIONS.c.id.desc())
+        )
+        with self.engine.connect() as connection:
+            known = _window(connection, None, day, None)
+            place = {key: row for row, key in enumerate(zip(known.station.tolist(), known.day.tolist(), strict=True))}
+            for revision in connection.execute(later):
+                row = place.get((revision.station, revision.day))
+                if row is not None and revision.field in INDEX:
+                    known.values[row, INDEX[revision.field]] = BY_NAME[revision.field].read(revision.old or "")
+        return known
 
     def provenance(self, station: str, start: date | None, end: date | None) -> Mapping[date, RowMapping]:
         """Where each day's row came from: source, product, site, run_id, changed_at."""

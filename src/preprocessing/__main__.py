@@ -4,7 +4,7 @@ import hashlib
 import re
 import shutil
 import tempfile
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,11 +26,17 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.callback(invoke_without_command=True)
-def preprocess(context: typer.Context) -> None:
+def preprocess(
+    context: typer.Context,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="only what was known at the end of this day; by default all"),
+    ] = None,
+) -> None:
     """Rebuild what changed of the training data and send it to the DVC remote; prints one JSON summary last."""
     if context.invoked_subcommand is None:
         settings = Settings()
-        job.run("preprocessing", settings.log_level, lambda: _rebuild(settings))
+        job.run("preprocessing", settings.log_level, lambda: _rebuild(settings, as_of and as_of.date()))
 
 
 @app.command()
@@ -76,18 +82,19 @@ def _workspace(settings: Settings, folder: Path) -> Workspace:
     return Workspace(folder, settings.pipeline, remote, settings.location(), given.remote_endpoint)
 
 
-def _rebuild(settings: Settings) -> dict[str, Any]:
+def _rebuild(settings: Settings, as_of: date | None) -> dict[str, Any]:
     workspace = _workspace(settings, settings.workspace)
     split = settings.preprocessing.model_dump(
         mode="json", include={"validation_start", "test_start", "validation_share", "test_share"}
     )
-    workspace.prepare({"split": split, "transform": transform_digest()})
+    known = {"as_of": as_of and as_of.isoformat()}
+    workspace.prepare({"split": split, "transform": transform_digest(), **known})
     workspace.reproduce()
     workspace.push()
     table = pq.read_table(workspace.folder / "features.parquet", columns=["part", "rain_tomorrow"])
     labelled = table.filter(table["rain_tomorrow"].is_valid())
     counts = {row["values"]: row["counts"] for row in labelled["part"].value_counts().to_pylist()}
-    return {"rows": table.num_rows, "labelled": labelled.num_rows, **counts, "versions": workspace.digests()}
+    return {"rows": table.num_rows, "labelled": labelled.num_rows, **counts, **known, "versions": workspace.digests()}
 
 
 def _snapshot(settings: Settings) -> dict[str, Any]:
@@ -96,7 +103,10 @@ def _snapshot(settings: Settings) -> dict[str, Any]:
     simulated = store.simulated()
     if simulated is None:
         raise NotEnoughData("the observation store is empty: run `python -m ingest` first")
-    observations = store.window()
+    as_of = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))["as_of"]
+    observations = store.as_known(date.fromisoformat(as_of)) if as_of else store.window()
+    if not len(observations):
+        raise NotEnoughData(f"nothing was known as of {as_of}")
     write_snapshot(observations, simulated, Path("snapshot.parquet"))
     return {"rows": len(observations), "simulated": simulated}
 

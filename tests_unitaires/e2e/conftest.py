@@ -43,8 +43,9 @@ def machine(environment: dict[str, str], *arguments: str) -> subprocess.Complete
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=REPOSITORY)
 
 
-@pytest.fixture(scope="session")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+@pytest.fixture(scope="module")
+def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """One for a file of tests, with the file's own SETTINGS."""
     if not (REPOSITORY / ".venv-airflow/bin/airflow").exists():
         _missing("needs Airflow's environment: make setup")
     home = tmp_path_factory.mktemp("home")
@@ -55,6 +56,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         "METEO_HOME": str(home),
         "METEO_INGEST__DEMO_URL": f"http://127.0.0.1:{ports['DEMO']}",
         **{f"METEO_{part}__PORT": str(ports[part]) for part in parts},
+        **getattr(request.module, "SETTINGS", {}),
     }
     try:
         done = machine(environment, "up")

@@ -1,5 +1,5 @@
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -62,6 +62,21 @@ def test_a_correction_leaves_a_revision(store: ObservationStore, rows: Build) ->
     put(store, rows(("Sydney", "2024-01-01", {"rainfall": 3.4, "wind_gust_dir": "S"})))
     found = [(r["field"], r["old"], r["new"], r["run_id"]) for r in store.revisions("Sydney", date(2024, 1, 1))]
     assert found == [("rainfall", "3", "3.4", 2), ("wind_gust_dir", "N", "S", 2)]
+
+
+def test_what_was_known_then_has_no_later_correction_in_it(store: ObservationStore, rows: Build) -> None:
+    put(store, rows(("Sydney", "2024-01-01", {"rainfall": 3.0, "wind_gust_dir": "N", "pressure_9am": 1013.4}),
+                    ("Sydney", "2024-01-09", {"rainfall": 1.0})))  # fmt: skip
+    for rainfall, pressure in ((3.4, 1013.5), (3.6, 1013.6)):
+        put(store, rows(("Sydney", "2024-01-01", {
+            "rainfall": rainfall, "wind_gust_dir": "S", "pressure_9am": pressure, "max_temp": 25.0})))  # fmt: skip
+    then = store.as_known(date(2024, 1, 5))
+    assert len(then) == 1
+    names = ("rainfall", "wind_gust_dir", "pressure_9am", "max_temp")
+    np.testing.assert_array_equal([then.column(name)[0] for name in names], [3.0, 0, 1013.4, np.nan])
+    now = store.as_known(datetime.now(UTC).date() + timedelta(days=1))
+    np.testing.assert_array_equal(now.values, store.window().values)
+    assert not len(store.as_known(date(2023, 1, 1)))
 
 
 def test_filling_a_gap_leaves_a_revision_from_nothing(store: ObservationStore, rows: Build) -> None:

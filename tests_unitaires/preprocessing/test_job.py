@@ -118,6 +118,16 @@ def test_a_version_that_is_none_is_refused(tmp_path: Path, version: str, sentenc
     assert list((tmp_path / "to").glob("*")) == []
 
 
+def test_as_of_a_past_day_only_what_was_known_then_is_taken(tmp_path: Path, weather: Build) -> None:
+    fill(tmp_path, weather(days=100))
+    now = summary(run(tmp_path, "preprocessing"))
+    then = summary(run(tmp_path, "preprocessing", "--as-of", "2020-03-10"))
+    assert (now["rows"], then["rows"], then["as_of"]) == (200, 140, "2020-03-10")
+    assert summary(run(tmp_path, "preprocessing"))["versions"] == now["versions"], "and back again"
+    done = run(tmp_path, "preprocessing", "--as-of", "2019-03-10")
+    assert "nothing was known as of 2019-03-10" in done.stderr
+
+
 def test_an_empty_store_is_said_to_be(tmp_path: Path) -> None:
     done = run(tmp_path, "preprocessing")
     assert done.returncode == 1

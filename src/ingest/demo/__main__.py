@@ -1,12 +1,11 @@
 """`python -m ingest.demo`: serve simulated months at the address of the setting ingest.demo_url."""
 
-from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import typer
 import uvicorn
 
-from ingest.demo.app import create_app
+from ingest.demo.app import Clock, create_app
 from ingest.demo.climate import Climate
 from ingest.demo.weather import Weather
 from meteo import logs
@@ -18,7 +17,7 @@ def main(host: str = "") -> None:
     settings = Settings()
     logs.configure("demo", settings.log_level)
     address = urlsplit(settings.ingest.demo_url)
-    app = create_app(Weather(Climate.load()), lambda: datetime.now(UTC))
+    app = create_app(Weather(Climate.load()), Clock(settings.ingest.demo_days_behind))
     uvicorn.run(
         app, host=host or address.hostname or "127.0.0.1", port=address.port or 80, log_config=None, access_log=False
     )

@@ -4,7 +4,7 @@ import calendar
 import hashlib
 import re
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -19,11 +19,24 @@ from meteo.station import Station, stations
 MONTHS_KEPT = 16
 """BOM keeps about 14; the demo a little more, so that a first model has a full year and a holdout."""
 
+MOST_BEHIND = 400
+
 _NAME = re.compile(r"(IDCJDW\d{4})\.(\d{4})(\d{2})\.csv")
 
 
+class Clock:
+    """The present, or as many days before it as the simulation is told to be behind."""
+
+    def __init__(self, days_behind: int = 0) -> None:
+        self.days_behind = days_behind
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) - timedelta(days=self.days_behind)
+
+
 def create_app(weather: Weather, clock: Callable[[], datetime]) -> Starlette:
-    """`clock` gives the aware present; each station's files go as far as its own day has come."""
+    """`clock` gives the aware present; each station's files go as far as its own day has come. A `Clock` can be
+    moved by `PUT /clock` with `{"days_behind": n}`: days pass as fast as they are asked for."""
     by_product = {station.bom_product: station for station in stations().values()}
 
     def file(request: Request) -> Response:
@@ -46,7 +59,18 @@ def create_app(weather: Weather, clock: Callable[[], datetime]) -> Starlette:
     async def health(_: Request) -> Response:
         return JSONResponse({"status": "alive", "source": "simulated"})
 
-    return Starlette(routes=[Route("/climate/dwo/{folder}/text/{name}", file), Route("/health", health)])
+    async def move(request: Request) -> Response:
+        try:
+            behind = (await request.json())["days_behind"]
+        except (ValueError, TypeError, KeyError):
+            behind = None
+        if not isinstance(clock, Clock) or type(behind) is not int or not 0 <= behind <= MOST_BEHIND:
+            return JSONResponse({"detail": f'{{"days_behind": 0 to {MOST_BEHIND}}} is needed'}, 422)
+        clock.days_behind = behind
+        return JSONResponse({"now": clock().isoformat()})
+
+    moved = Route("/clock", move, methods=["PUT"])
+    return Starlette(routes=[moved, Route("/climate/dwo/{folder}/text/{name}", file), Route("/health", health)])
 
 
 def _content(weather: Weather, station: Station, month: date, now: datetime) -> bytes:

@@ -1,7 +1,7 @@
 import io
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from ingest.demo import app
 from ingest.demo.app import create_app
 from ingest.demo.climate import Climate
 from ingest.demo.weather import Weather
@@ -133,3 +134,21 @@ def test_the_bom_reader_ingests_it_unchanged_over_http(
     second = ingest()
     assert (second["new"], second["changed"], second["unchanged"]) == (2, 2, 98)
     assert store.simulated() is True
+
+
+def test_the_simulated_present_can_be_moved() -> None:
+    clock = app.Clock(10)
+    with TestClient(create_app(Weather(Climate.load()), clock)) as client:
+        assert client.put("/clock", json={"days_behind": 3}).status_code == 200
+        assert abs(datetime.now(UTC) - clock() - timedelta(days=3)) < timedelta(minutes=1)
+        hostile: list[Any] = [
+            {"days_behind": -1},
+            {"days_behind": "3"},
+            {"days_behind": True},
+            [],
+            {},
+            {"days_behind": 10**6},
+        ]
+        for wrong in hostile:
+            assert client.put("/clock", json=wrong).status_code == 422
+        assert clock.days_behind == 3

@@ -1,0 +1,228 @@
+"""The pipelines on the real Airflow, steered through the gateway: each DAG, a task that is killed, a challenger that is
+refused, and two weeks of days."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+BEHIND = 15
+SETTINGS = {
+    "METEO_INGEST__DEMO_DAYS_BEHIND": str(BEHIND), "RETRY_SECONDS": "2", "METEO_MONITORING__MINIMUM_OUTCOMES": "30",
+}  # fmt: skip
+PIPELINE_SECONDS = 300
+PLACES = ["Sydney", "Perth", "Darwin", "Hobart", "Cairns"]
+TASKS = ["preprocess", "train", "promote", "reload", "smoke"]
+
+
+@pytest.fixture(scope="module")
+def admin(system: Any) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=system.gateway, trust_env=False, timeout=60) as client:
+        bearer = system.token("admin")
+        key = client.post("/me/keys", json={"label": "pipelines"}, headers=bearer).raise_for_status().json()["key"]
+        client.headers["Authorization"] = f"Bearer {key}"
+        yield client
+
+
+def finished(admin: httpx.Client, dag: str, run_id: str) -> dict[str, Any]:
+    """The run with its tasks, once it has ended."""
+    deadline = time.monotonic() + PIPELINE_SECONDS
+    while True:
+        run: dict[str, Any] = admin.get(f"/admin/runs/{dag}/{run_id}").raise_for_status().json()
+        if run["state"] in ("success", "failed"):
+            return run
+        assert time.monotonic() < deadline, run
+        time.sleep(0.5)
+
+
+def launched(admin: httpx.Client, dag: str, **asked: Any) -> str:
+    answer = admin.post(f"/admin/{dag}", json=asked)
+    assert answer.status_code == 202, answer.text
+    run_id: str = answer.json()["run_id"]
+    return run_id
+
+
+def runs(admin: httpx.Client, dag: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = admin.get("/admin/runs", params={"dag": dag, "limit": 100}).raise_for_status().json()
+    return found
+
+
+def aliases(admin: httpx.Client) -> dict[str, str]:
+    models = admin.get("/admin/models").raise_for_status().json()
+    return {alias: model["version"] for model in models for alias in model["aliases"]}
+
+
+def explained(admin: httpx.Client, run: dict[str, Any]) -> str:
+    """The end of the logs of what failed."""
+    failed = [task["task"] for task in run["tasks"] if task["state"] == "failed"]
+    return "\n".join(
+        admin.get(f"/admin/runs/{run['dag']}/{run['run_id']}/tasks/{task}/log").text[-2000:] for task in failed
+    )
+
+
+def served(admin: httpx.Client) -> str:
+    version: str = admin.get("/model").raise_for_status().json()["version"]
+    return version
+
+
+def test_two_weeks_of_days_pass_and_every_forecast_meets_its_outcome(system: Any, admin: httpx.Client) -> None:
+    demo = system.environment["METEO_INGEST__DEMO_URL"]
+    asked: dict[str, tuple[str, str]] = {}
+    last = None
+    for behind in range(BEHIND - 1, 0, -1):
+        httpx.put(f"{demo}/clock", json={"days_behind": behind}, trust_env=False).raise_for_status()
+        before = len(runs(admin, "monitoring"))
+        run = finished(admin, "ingestion", launched(admin, "ingestion", stations=PLACES))
+        assert run["state"] == "success", explained(admin, run)
+        assert run["tasks"][0]["summary"]["quarantined"] == 0
+        last = (datetime.now(UTC) - timedelta(days=behind + 1)).date().isoformat()
+        rows = []
+        for place in PLACES:
+            (day,) = admin.get(f"/stations/{place}/observations", params={"start": last, "end": last}).json()
+            known = {name: value for name, value in day["observation"].items() if value is not None}
+            rows.append({"station": place, "date": last, "observation": known})
+        for answer in admin.post("/predict/batch", json=rows).raise_for_status().json():
+            asked[answer["prediction_id"]] = (answer["station"], answer["date"])
+        if behind == BEHIND // 2:
+            weekly = finished(admin, "training", launched(admin, "training"))
+            assert weekly["state"] == "success", explained(admin, weekly)
+        deadline = time.monotonic() + PIPELINE_SECONDS
+        while len(runs(admin, "monitoring")) == before and time.monotonic() < deadline:
+            time.sleep(0.5)
+    assert last is not None
+    assert len(asked) == (BEHIND - 1) * len(PLACES)
+    newest = runs(admin, "monitoring")[0]
+    monitored = finished(admin, "monitoring", newest["run_id"])
+    assert monitored["state"] == "success", explained(admin, monitored)
+    assert len(runs(admin, "monitoring")) >= BEHIND - 1, "one after each ingestion"
+    past = admin.get("/predictions", params={"limit": 500}).json()
+    known = {entry["prediction_id"]: entry for entry in past}
+    for prediction, (place, day) in asked.items():
+        entry = known[prediction]
+        after = (datetime.fromisoformat(day) + timedelta(days=1)).date().isoformat()
+        stored = admin.get(f"/stations/{place}/observations", params={"start": after, "end": after}).json()
+        fell = stored[0]["observation"].get("rainfall") if stored else None
+        assert entry["rainfall"] == fell, (place, day)
+        assert entry["rained"] == (None if fell is None else fell > 1.0)
+    outcomes = sum(known[prediction]["rained"] is not None for prediction in asked)
+    assert outcomes >= (BEHIND - 2) * len(PLACES) * 0.8
+    summary = next(task["summary"] for task in monitored["tasks"] if task["task"] == "monitor")
+    assert sum(scores["outcomes"] for scores in summary["quality"]) >= outcomes
+    assert "outcomes" in summary["retrain"]["reason"]
+
+
+def test_a_new_version_is_served_and_the_old_one_is_kept_as_previous(admin: httpx.Client) -> None:
+    before = aliases(admin)["champion"]
+    run = finished(admin, "training", launched(admin, "training", params={"max_depth": 7}))
+    assert run["state"] == "success", explained(admin, run)
+    assert [task["task"] for task in run["tasks"]] == TASKS
+    assert {task["state"] for task in run["tasks"]} == {"success"}
+    summaries = {task["task"]: task["summary"] for task in run["tasks"]}
+    assert summaries["promote"]["promoted"] is True, summaries["promote"]
+    after = aliases(admin)
+    assert after["champion"] == summaries["train"]["version"] == served(admin) == summaries["smoke"]["version"]
+    assert after["previous"] == before
+    assert summaries["smoke"]["stations"] > 1
+    assert "asked by" in run["note"]
+
+
+def test_a_killed_fit_is_tried_again_and_registers_one_version(system: Any, admin: httpx.Client) -> None:
+    before = {model["version"] for model in admin.get("/admin/models").json()}
+    run_id = launched(admin, "training")
+    process = _fitting(system)
+    assert admin.post("/admin/training", json={}).status_code == 409
+    time.sleep(1.5)
+    process.kill()
+    run = finished(admin, "training", run_id)
+    assert run["state"] == "success", explained(admin, run)
+    tries = {task["task"]: task["try_number"] for task in run["tasks"]}
+    assert tries == {**dict.fromkeys(TASKS, 1), "train": 2}
+    after = {model["version"] for model in admin.get("/admin/models").json()}
+    assert len(after - before) == 1
+
+
+def test_a_run_can_be_cancelled_and_a_failed_task_run_again(system: Any, admin: httpx.Client) -> None:
+    run_id = launched(admin, "training")
+    process = _fitting(system)
+    assert admin.post(f"/admin/runs/training/{run_id}/tasks/train/retry").status_code == 409, "it has not failed"
+    assert admin.post(f"/admin/runs/training/{run_id}/cancel").status_code == 204
+    assert finished(admin, "training", run_id)["state"] == "failed"
+    process.wait(timeout=60)
+    assert admin.post(f"/admin/runs/training/{run_id}/cancel").status_code == 409
+    assert admin.post(f"/admin/runs/training/{run_id}/tasks/train/retry").status_code == 204
+    run = finished(admin, "training", run_id)
+    assert run["state"] == "success", explained(admin, run)
+    actions = [entry["action"] for entry in admin.get("/admin/audit?limit=20").json()]
+    assert {"cancel training", "retry training"} <= set(actions)
+
+
+_SHUFFLED = """
+from dataclasses import replace
+import numpy as np
+from meteo.settings import Settings
+from train.__main__ import _recipe, _registry
+from train.dataset import Dataset
+from train.fit import fit
+from train.publish import publish
+settings = Settings()
+dataset = Dataset.read(settings.workspace)
+shuffle = np.random.default_rng(0).permutation
+def wrong(part): return replace(part, label=shuffle(part.label))
+bad = replace(dataset, train=wrong(dataset.train), validation=wrong(dataset.validation))
+model = fit(bad, _recipe(settings, "xgboost", {"n_estimators": 50}), "shuffled", "", lambda _: None)
+print(publish(model, bad, _registry(settings), "training", settings.workspace / "dvc.lock")[1])
+"""
+
+
+def test_a_challenger_that_learnt_nonsense_is_refused_and_the_champion_serves_on(
+    system: Any, admin: httpx.Client
+) -> None:
+    champion = served(admin)
+
+    def command(*arguments: str) -> str:
+        environment = {**system.environment, **_remembered(system)}
+        done = subprocess.run(
+            [environment["METEO_PYTHON"], *arguments], env=environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout.splitlines()[-1]
+
+    bad = command("-c", _SHUFFLED)
+    verdict = command("-m", "train", "promote")
+    assert '"promoted": false' in verdict
+    assert "worse than the champion" in verdict
+    assert aliases(admin)["champion"] == champion == served(admin)
+    assert aliases(admin)["challenger"] == bad
+    (entry,) = [model for model in admin.get("/admin/models").json() if model["version"] == bad]
+    assert entry["gate"] == "refused"
+    assert "worse than the champion" in entry["gate_reasons"]
+
+
+def _remembered(system: Any) -> dict[str, str]:
+    lines = (system.home / "local.env").read_text(encoding="utf-8").splitlines()
+    python = str(next(iter(_processes(system, "gateway"))).cmdline()[0])
+    return {**dict(line.split("=", 1) for line in lines if line), "METEO_PYTHON": python}
+
+
+def _processes(system: Any, *words: str) -> Iterator[psutil.Process]:
+    """The processes of this home whose command line has all these words."""
+    for process in psutil.process_iter():
+        try:
+            if set(words) <= set(process.cmdline()) and process.environ().get("METEO_HOME") == str(system.home):
+                yield process
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+
+
+def _fitting(system: Any) -> psutil.Process:
+    """The process that fits, once it is there."""
+    deadline = time.monotonic() + PIPELINE_SECONDS
+    while time.monotonic() < deadline:
+        for process in _processes(system, "-m", "train", "--params"):
+            return process
+        time.sleep(0.2)
+    raise TimeoutError("no process fits")
