@@ -174,7 +174,7 @@ dataset = Dataset.read(settings.workspace)
 shuffle = np.random.default_rng(0).permutation
 def wrong(part): return replace(part, label=shuffle(part.label))
 bad = replace(dataset, train=wrong(dataset.train), validation=wrong(dataset.validation))
-model = fit(bad, _recipe(settings, "xgboost", {"n_estimators": 50}), "shuffled", "", lambda _: None)
+model = fit(bad, _recipe(settings, "xgboost", {"rounds": 50}), "shuffled", "", lambda _: None)
 print(publish(model, bad, _registry(settings), "training", settings.workspace / "dvc.lock")[1])
 """
 
