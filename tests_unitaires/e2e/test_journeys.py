@@ -100,7 +100,7 @@ def test_an_admin_launches_ingestion_and_training_and_the_new_version_serves(vis
     page.get_by_role("button", name="Launch training").click()
     expect(page.get_by_text(re.compile("^Launched training"))).to_be_visible()
     expect(page.get_by_text("training is success")).to_be_visible(timeout=PIPELINE_MS)
-    expect(page.get_by_text("4 of 4 tasks done")).to_be_visible()
+    expect(page.get_by_text("5 of 5 tasks done")).to_be_visible()
     page.goto(system.console)
     assert int(forecast(page)) > int(before)
 

@@ -13,7 +13,7 @@ _DAGS = ("ingestion", "training", "monitoring")
 _RUNNING = ("queued", "running")
 _MARKS = {
     "success": ":material/check_circle:", "failed": ":material/error:", "running": ":material/autorenew:",
-    "up_for_retry": ":material/replay:",
+    "up_for_retry": ":material/replay:", "skipped": ":material/skip_next:",
 }  # fmt: skip
 _WAITING = ":material/schedule:"
 
@@ -88,7 +88,7 @@ def _live() -> None:
 
 def _show_run(run: dict[str, Any], access: str) -> None:
     st.markdown(f"**{run['dag']}** is **{run['state']}** · {run['note'] or 'by schedule'}")
-    done = sum(task["state"] == "success" for task in run["tasks"])
+    done = sum(task["state"] in ("success", "skipped") for task in run["tasks"])
     st.progress(done / max(len(run["tasks"]), 1), f"{done} of {len(run['tasks'])} tasks done")
     for task in run["tasks"]:
         state = task["state"] or "waiting"
