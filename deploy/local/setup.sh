@@ -40,7 +40,7 @@ make_environment() {
   stamp="$("$python" -VV) $(sha256sum "$pins" requirements/uv.txt | cut -c1-64 | tr '\n' ' ')"
   [ "$(cat "$folder/.stamp" 2>/dev/null)" = "$stamp" ] && return
   say "Installing $pins into $folder"
-  [ -x "$folder/bin/python" ] || .venv-tools/bin/uv venv --quiet --python "$python" "$folder"
+  [ -x "$folder/bin/python" ] || .venv-tools/bin/uv venv --quiet --clear --python "$python" "$folder"
   .venv-tools/bin/uv pip install --python "$folder/bin/python" --require-hashes -r "$pins"
   printf '%s\n' "$stamp" >"$folder/.stamp"
 }

@@ -3,10 +3,15 @@
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 AIRFLOW = REPOSITORY / ".venv-airflow" / "bin" / "airflow"
@@ -14,6 +19,7 @@ AIRFLOW = REPOSITORY / ".venv-airflow" / "bin" / "airflow"
 
 _RECORDER = """#!/usr/bin/env bash
 printf '%s\\n' "$@" > "$RECORD"
+echo "$*" >> "$RECORD.all"
 echo "some progress"
 echo "{\\"job\\": \\"recorded\\", \\"retrain\\": {\\"ask\\": false, \\"reason\\": \\"all is well\\"}}"
 """
@@ -106,3 +112,68 @@ def test_parameters_that_cannot_be_are_refused(environment: dict[str, str], dag:
 def test_monitoring_runs_its_command(environment: dict[str, str]) -> None:
     assert run(environment, "monitoring", {}).returncode == 0
     assert Path(environment["RECORD"]).read_text().splitlines() == ["-m", "monitoring"]
+
+
+def test_training_runs_its_commands_in_order_each_knowing_the_run(environment: dict[str, str]) -> None:
+    told = Path(f"{environment['RECORD']}.all")
+    told.unlink(missing_ok=True)
+    done = run(environment, "training", {"model": "logistic"})
+    assert done.returncode == 0, done.stdout[-2000:]
+    lines = told.read_text().splitlines()
+    asked = lines[1].rpartition(" ")[2]
+    assert [line.split(" --")[0] for line in lines] == [
+        "-m preprocessing", "-m train", "-m train promote", "-m train reload", "-m train smoke",
+    ]  # fmt: skip
+    assert '"model": "logistic"' in lines[1]
+    assert asked.startswith("manual__")
+    assert lines[2].endswith(f"--run {asked}"), "the gate judges the version of this run"
+
+
+def python(environment: dict[str, str], code: str, **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [AIRFLOW.parent / "python", "-c", code], env={**environment, **more}, capture_output=True, text=True,
+        check=False, cwd=environment["AIRFLOW__CORE__DAGS_FOLDER"],
+    )  # fmt: skip
+
+
+def test_parsing_imports_nothing_heavy(environment: dict[str, str]) -> None:
+    code = """
+import sys, ingestion, monitoring, training
+heavy = {"mlflow", "xgboost", "sklearn", "pandas", "pyarrow", "dvc", "meteo", "train", "ingest"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+"""
+    done = python(environment, code)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+_FAILS = """
+import types, common
+common.tell_alertmanager({"task_instance": types.SimpleNamespace(dag_id="training", task_id="train", run_id="r1"),
+                          "exception": RuntimeError("exit code 1")})
+"""
+
+
+def test_a_failed_task_is_told_to_alertmanager(environment: dict[str, str], serve: Callable[[Any], str]) -> None:
+    heard: list[Any] = []
+
+    async def hear(request: Request) -> Response:
+        heard.append((request.url.path, await request.json()))
+        return Response()
+
+    address = serve(Starlette(routes=[Route("/{path:path}", hear, methods=["POST"])]))
+    done = python(environment, _FAILS, ALERTMANAGER_URL=address)
+    assert done.returncode == 0, done.stderr[-2000:]
+    ((path, (alert,)),) = heard
+    assert path == "/api/v2/alerts"
+    assert alert["labels"] == {
+        "alertname": "PipelineTaskFailed", "severity": "warning", "dag": "training", "task": "train",
+    }  # fmt: skip
+    assert "train failed in run r1" in alert["annotations"]["summary"]
+    assert (REPOSITORY / alert["annotations"]["runbook_url"]).is_file()
+
+
+def test_an_alertmanager_that_is_away_fails_no_callback(environment: dict[str, str]) -> None:
+    away = python(environment, _FAILS, ALERTMANAGER_URL="http://127.0.0.1:9")
+    assert (away.returncode, "did not take the alert" in away.stdout) == (0, True)
+    none = python(environment, _FAILS)
+    assert (none.returncode, "no ALERTMANAGER_URL is set" in none.stdout) == (0, True)
