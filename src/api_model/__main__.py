@@ -27,6 +27,7 @@ def application(settings: Settings, log: PredictionLog) -> FastAPI:
         ServiceTokens(settings.secret(settings.service_secret, "METEO_SERVICE_SECRET")),
         registry,
         poll_seconds=settings.api_model.poll_seconds,
+        minimum_outcomes=settings.monitoring.minimum_outcomes,
     )
 
 

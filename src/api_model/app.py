@@ -16,7 +16,7 @@ from sqlalchemy import RowMapping
 
 from api_model import batch
 from api_model.metrics import ModelMetrics
-from api_model.past import past_predictions
+from api_model.past import live_quality, past_predictions
 from api_model.predictor import Predictor
 from api_model.together import Together
 from meteo import web
@@ -29,6 +29,7 @@ from meteo.contract import (
     FlagBody,
     Forecast,
     IngestionBody,
+    LiveQuality,
     ModelVersion,
     PastPrediction,
     PredictRequest,
@@ -59,6 +60,7 @@ def create_app(
     registry: Registry,
     *,
     poll_seconds: float,
+    minimum_outcomes: int = 200,
 ) -> FastAPI:
     collectors = CollectorRegistry()
     metrics = ModelMetrics(collectors)
@@ -138,6 +140,10 @@ def create_app(
     ) -> list[PastPrediction]:  # fmt: skip
         subject = None if current.role == "admin" else current.subject
         return past_predictions(log.engine, store, subject, station, (start, end), limit)
+
+    @app.get("/quality")
+    def served_quality(_: CurrentAdmin, start: Day | None = None, end: Day | None = None) -> list[LiveQuality]:
+        return live_quality(log.engine, store, (start, end), minimum_outcomes)
 
     @app.get("/model")
     async def model(_: CurrentCaller) -> dict[str, Any]:

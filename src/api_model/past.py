@@ -1,15 +1,18 @@
 """What was answered before, with what then fell."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 from sqlalchemy import Engine
 
-from meteo.contract import PastPrediction
-from meteo.observation import RAIN_THRESHOLD_MM
+from meteo.contract import LiveQuality, PastPrediction
+from meteo.observation import RAIN_THRESHOLD_MM, Observations
 from meteo.prediction_log import rainfall_after, records
+from meteo.quality import quality
 from meteo.station import station as known_station
 from meteo.store import ObservationStore
+
+QUALITY_DAYS = 90
 
 
 def past_predictions(
@@ -34,3 +37,19 @@ def past_predictions(
         )
         for record, amount in zip(found, rainfall_after(found, observed).tolist(), strict=True)
     ]  # fmt: skip
+
+
+def live_quality(
+    log: Engine, store: ObservationStore, days: tuple[date | None, date | None], minimum: int
+) -> list[LiveQuality]:
+    """How each version's served forecasts from the days start..end did, by default of the last QUALITY_DAYS."""
+    start, end = days
+    if start is None:
+        start = (end or datetime.now(UTC).date()) - timedelta(days=QUALITY_DAYS)
+    served = records(log, start, end)
+    after = [record.day + timedelta(days=1) for record in served]
+    observed = store.window(min(after), max(after)) if after else Observations.empty()
+    return [
+        LiveQuality(**{**vars(found), "reliability": [row._asdict() for row in found.reliability]})
+        for found in quality(served, observed, minimum)
+    ]

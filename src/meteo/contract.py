@@ -235,6 +235,31 @@ class ModelVersion(BaseModel):
     gate_reasons: str | None = Field(None, description="Why it was refused, with the numbers")
 
 
+class ReliabilityBin(BaseModel):
+    """Forecasts of about the same chance, and how often it rained after them."""
+
+    n: int
+    forecast: float
+    observed: float
+
+
+class LiveQuality(BaseModel):
+    """How one version's served forecasts of a period did; null where there is not enough data to say."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model_version: str
+    predictions: int
+    outcomes: int = Field(description="predictions of which it is known what fell")
+    verdict: Literal["measured", "not enough data"]
+    base_rate: float | None
+    brier: float | None
+    expected_brier: float | None = Field(description="What its own chances promise: mean p (1 - p)")
+    log_loss: float | None
+    roc_auc: float | None
+    reliability: list[ReliabilityBin]
+
+
 class StationBody(BaseModel):
     name: str
     state: str

@@ -10,11 +10,11 @@ from mlflow import MlflowClient
 from meteo import job
 from meteo.database import connect
 from meteo.prediction_log import PredictionLog, records
+from meteo.quality import Quality, quality
 from meteo.registry import Registry
 from meteo.settings import Settings
 from meteo.store import ObservationStore
 from monitoring.decision import decide
-from monitoring.quality import Quality, quality
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 

@@ -324,3 +324,16 @@ def test_a_version_that_cannot_serve_is_not_promoted(client: TestClient, admin: 
     (folders.folders["3"] / "model.onnx").write_bytes(b"")
     assert client.post("/models/3/promote", json={}, headers=admin).status_code == 503
     assert folders.aliases == {"champion": "1"}
+
+
+def test_live_quality_is_of_a_period_and_for_admins(client: TestClient, admin: dict[str, str]) -> None:
+    for day in (29, 30, 31):
+        for humidity in (10, 90):
+            body = {"station": "Sydney", "date": f"2020-01-{day}", "observation": {"humidity_3pm": humidity}}
+            client.post("/predict", json=body).raise_for_status()
+    assert client.get("/quality").status_code == 403
+    (few,) = client.get("/quality", params={"start": "2020-01-01"}, headers=admin).json()
+    assert (few["verdict"], few["predictions"], few["brier"]) == ("not enough data", 6, None)
+    assert few["outcomes"] in (2, 4), "the rain of the last days has not been reported"
+    assert client.get("/quality", params={"end": "2020-01-28"}, headers=admin).json() == []
+    assert client.get("/quality", headers=admin).json() == [], "long ago"

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from train.evaluate import best_threshold, calibration_error, decomposition, intervals, metrics, reliability
+from meteo.scores import calibration_error
+from train.evaluate import best_threshold, decomposition, intervals, metrics, reliability
 
 
 def test_scores_are_those_of_their_definitions() -> None:

@@ -22,6 +22,7 @@ from meteo.contract import (
     Day,
     IngestionBody,
     IngestionRequest,
+    LiveQuality,
     ModelVersion,
     Promotion,
     QuarantinedBody,
@@ -148,6 +149,16 @@ async def data_quality(
     """Per station and field of the stored days: missing, flagged, newest day."""
     params = {name: day.isoformat() for name, day in (("start", start), ("end", end)) if day is not None}
     return await wired.model_api.ask(request, admin, "GET", "data-quality", params=params)
+
+
+@router.get("/quality", response_model=list[LiveQuality])
+async def quality(
+    request: Request, admin: CurrentAdmin, wired: Wired, start: Day | None = None, end: Day | None = None
+) -> Response:
+    """How each version's served forecasts did, once it is known what fell: Brier score, AUC, reliability. By default of
+    the last 90 days."""
+    params = {name: day.isoformat() for name, day in (("start", start), ("end", end)) if day is not None}
+    return await wired.model_api.ask(request, admin, "GET", "quality", params=params)
 
 
 @router.get("/models", response_model=list[ModelVersion])

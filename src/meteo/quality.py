@@ -1,26 +1,33 @@
 """How good the served forecasts were, once it is known what fell."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from meteo import scores
 from meteo.observation import Floats, Observations
 from meteo.prediction_log import Record, outcomes
 
 NOT_ENOUGH = "not enough data"
+MEASURED = "measured"
 
 
 @dataclass(frozen=True)
 class Quality:
-    """Live scores of one model version; None where there are too few outcomes to say anything."""
+    """Live scores of one model version; None where there are too few outcomes to say anything. `expected_brier` is the
+    score that its own probabilities promise, mean p (1 - p): what is above it is error, whatever the season."""
 
     model_version: str
     predictions: int
     outcomes: int
-    brier: float | None
-    base_rate: float | None
     verdict: str
+    base_rate: float | None = None
+    brier: float | None = None
+    expected_brier: float | None = None
+    log_loss: float | None = None
+    roc_auc: float | None = None
+    reliability: tuple[scores.Bin, ...] = field(default=())
 
 
 def quality(records: Sequence[Record], observations: Observations, minimum: int) -> list[Quality]:
@@ -37,7 +44,11 @@ def quality(records: Sequence[Record], observations: Observations, minimum: int)
 def _scores(version: str, outcome: Floats, probability: Floats, minimum: int) -> Quality:
     known = ~np.isnan(outcome)
     count = int(known.sum())
-    if count < minimum:
-        return Quality(version, len(outcome), count, None, None, NOT_ENOUGH)
-    brier = float(np.mean((probability[known] - outcome[known]) ** 2))
-    return Quality(version, len(outcome), count, brier, float(outcome[known].mean()), "measured")
+    if count < max(minimum, 1):
+        return Quality(version, len(outcome), count, NOT_ENOUGH)
+    happened, said = outcome[known], probability[known]
+    return Quality(
+        version, len(outcome), count, MEASURED, float(happened.mean()), scores.brier(happened, said),
+        float(np.mean(said * (1 - said))), scores.log_loss(happened, said), scores.roc_auc(happened, said),
+        tuple(scores.reliability(happened, said)),
+    )  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 
 from meteo.observation import Observations
 from meteo.prediction_log import Record, outcomes
-from monitoring.quality import NOT_ENOUGH, quality
+from meteo.quality import NOT_ENOUGH, quality
 
 Build = Callable[..., Observations]
 
