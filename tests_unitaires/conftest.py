@@ -327,3 +327,8 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {seconds} s")
         pause.wait(0.02)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that bring up the whole system come first: with several workers the others are done meanwhile."""
+    items.sort(key=lambda item: item.path.parent.name != "e2e")
