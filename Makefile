@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export METEO_HOME ?= data
 MACHINE = .venv/bin/python deploy/local/machine.py
-GROUPS = build ingest preprocessing train monitoring jobs_all api_model gateway streamlit_app mlflow airflow local dev
+GROUPS = build ingest preprocessing train monitoring api_model gateway streamlit_app mlflow airflow local dev
 
 .PHONY: help setup setup-dev up down status logs test check format backtest ablation bench soak lock
 
@@ -36,7 +36,7 @@ check: setup-dev ## format, lint, types, imports, shell
 	.venv/bin/ruff check .
 	.venv/bin/mypy src tests_unitaires deploy/local benchmarks
 	.venv/bin/lint-imports
-	.venv/bin/shellcheck deploy/local/setup.sh .ci/run; .venv/bin/shellcheck --shell=dash deploy/images/airflow-init
+	.venv/bin/shellcheck deploy/local/setup.sh .ci/run
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
 
 format: setup-dev ## put the code into the project's form

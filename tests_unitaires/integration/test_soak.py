@@ -15,7 +15,10 @@ from meteo.prediction_log import PREDICTIONS
 SECONDS = 20
 
 
-def test_a_mixed_load_with_the_model_api_killed_meanwhile_breaks_no_promise(open_house: Callable[..., Any]) -> None:
+def test_a_mixed_load_with_the_model_api_killed_meanwhile_breaks_no_promise(
+    open_house: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(soak, "GROWTH_MB", 80.0)  # the first seconds, of which this is made, are those of warming up
     house = open_house(GATEWAY__PREDICTIONS_USER="10/minute")
 
     def kill() -> None:
