@@ -124,6 +124,11 @@ class Upstream:
         finally:
             self._breaker.tell(answered)
 
+    def answers(self) -> None:
+        """Tell the breaker at the head of an answer that is passed on: how fast its body goes is the client's matter,
+        who may neither open the breaker for all nor keep all waiting for a probe."""
+        self._breaker.tell(True)
+
     async def chunks(self, answer: aiohttp.ClientResponse, most: int | None = None) -> AsyncIterator[bytes]:
         """The body as it arrives; UpstreamFailed as soon as it is larger than it may be, or compressed, unasked."""
         if answer.headers.get("Content-Encoding", "identity") != "identity":
@@ -162,9 +167,13 @@ class Through(Response):
             found = self._headers_of(answer.status, answer.headers)
             del self.headers["content-length"]
             self.headers.update(found)
+            self._upstream.answers()
             await send({"type": "http.response.start", "status": answer.status, "headers": self.raw_headers})
-            async for chunk in self._upstream.chunks(answer):
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            try:
+                async for chunk in self._upstream.chunks(answer):
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:  # perhaps for a client that reads slowly
+                raise UpstreamFailed(f"the answer of {self._upstream.name} broke off") from error
         await send({"type": "http.response.body", "body": b""})
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from meteo.observation import Floats
 
 BINS = 10
+RESAMPLES = 1000
 
 
 class Bin(NamedTuple):
@@ -59,3 +60,16 @@ def reliability(outcome: Floats, probability: Floats) -> list[Bin]:
 def calibration_error(outcome: Floats, probability: Floats) -> float:
     """Expected calibration error: the mean gap between forecast and frequency over the bins, weighted by n."""
     return sum(row.n * abs(row.forecast - row.observed) for row in reliability(outcome, probability)) / len(outcome)
+
+
+def bootstrap_mean(
+    value: Floats, day: NDArray[np.datetime64], seed: int, tail: float = 0.05
+) -> tuple[float, float, float]:
+    """The mean of `value` (n,) with the bounds that leave `tail` (5 %) on each side, resampling whole days: one day's
+    stations are alike."""
+    _, group = np.unique(day, return_inverse=True)
+    total, count = np.bincount(group, value), np.bincount(group)
+    drawn = np.random.default_rng(seed).integers(0, len(total), (RESAMPLES, len(total)))
+    means = total[drawn].sum(axis=1) / count[drawn].sum(axis=1)
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return float(value.mean()), float(low), float(high)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import sqlite3
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from pydantic import BaseModel, ValidationError
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -88,7 +90,9 @@ class RequestContext:
                     logger().error("defect", exc_info=error)
                     if begun:
                         raise
-                    await _defect(Request(scope))(scope, receive, answer)
+                    away = isinstance(error, OperationalError | sqlite3.OperationalError)
+                    reply = _away if away else _defect
+                    await (await reply(Request(scope)))(scope, receive, answer)
             if body.refusal is not None and not begun:
                 await (await _on_meteo_error(Request(scope), body.refusal))(scope, receive, answer)
         finally:
@@ -317,5 +321,9 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     return problem(request, 422, detail, "Invalid input", fields)
 
 
-def _defect(request: Request) -> Response:
+async def _away(request: Request) -> Response:
+    return await _on_meteo_error(request, Unavailable("the database does not answer", retry_after=10))
+
+
+async def _defect(request: Request) -> Response:
     return problem(request, 500, "Something went wrong here; search the logs by the request id.")

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from meteo.observation import Floats, Observations
+from meteo.observation import Observations
 from meteo.prediction_log import Record, outcomes
+from meteo.scores import bootstrap_mean
 
-RESAMPLES = 1000
 EXCESS = 0.01
 """How much more than it itself expects a model's Brier score may be: about a tenth of the whole."""
 
@@ -41,7 +41,7 @@ def decide(
     probability = np.array([record.probability for record in mine])[known]
     day = np.array([record.day for record in mine], dtype="datetime64[D]")[known]
     excess = (probability - outcome[known]) ** 2 - probability * (1 - probability)
-    mean, low = _bounded(excess, day, seed)
+    mean, low, _ = bootstrap_mean(excess, day, seed)
     brier = np.mean((probability - outcome[known]) ** 2)
     told = (
         f"version {champion}: Brier score {brier:.4f} of {known.sum()} outcomes, "
@@ -53,12 +53,3 @@ def decide(
     if rests > timedelta(0):
         return Decision(False, f"{told}; but it was trained {trained_at:%Y-%m-%d}, less than {cooldown_days} days ago")
     return Decision(True, told)
-
-
-def _bounded(value: Floats, day: "np.typing.NDArray[np.datetime64]", seed: int) -> tuple[float, float]:
-    """The mean and its lower 5 % bound, resampling whole days."""
-    _, group = np.unique(day, return_inverse=True)
-    total, count = np.bincount(group, value), np.bincount(group)
-    drawn = np.random.default_rng(seed).integers(0, len(total), (RESAMPLES, len(total)))
-    means = total[drawn].sum(axis=1) / count[drawn].sum(axis=1)
-    return float(value.mean()), float(np.quantile(means, 0.05))

@@ -215,11 +215,11 @@ def _promote(settings: Settings, run: str) -> dict[str, Any]:
                 note = error.detail
     test = Dataset.read(settings.workspace).test
     verdict = judge(challenger, champion, test, settings.train.ece_limit, settings.train.seed)
-    record_verdict(registry, proposed, verdict)
     if verdict.promote:
         Promotions(registry, connect(settings.observations_url)).promote(
             proposed.version, expected=serving.version if serving else None
         )
+    record_verdict(registry, proposed, verdict)
     return {
         "promoted": verdict.promote, "challenger": proposed.version, "reasons": verdict.reasons, "note": note,
         "champion": registry.version_of("champion"),

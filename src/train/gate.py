@@ -8,11 +8,11 @@ from meteo import features
 from meteo.errors import Conflict
 from meteo.model import Model
 from meteo.observation import Floats
+from meteo.scores import bootstrap_mean
 from train.behaviour import behaviour, objections
 from train.dataset import Part
 from train.evaluate import metrics
 
-RESAMPLES = 1000
 _SURE = 0.05
 
 
@@ -82,14 +82,3 @@ def worse_stations(difference: Floats, test: Part, seed: int) -> dict[str, float
 
 def _probability(model: Model, test: Part) -> Floats:
     return model.probability(features.with_climate(test.matrix, test.observations, model.climate))
-
-
-def bootstrap_mean(value: Floats, day: np.ndarray, seed: int, tail: float = _SURE) -> tuple[float, float, float]:
-    """The mean of `value` (n,) with the bounds that leave `tail` (5 %) on each side, resampling whole days: one day's
-    stations are alike."""
-    _, group = np.unique(day, return_inverse=True)
-    total, count = np.bincount(group, value), np.bincount(group)
-    drawn = np.random.default_rng(seed).integers(0, len(total), (RESAMPLES, len(total)))
-    means = total[drawn].sum(axis=1) / count[drawn].sum(axis=1)
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return float(value.mean()), float(low), float(high)

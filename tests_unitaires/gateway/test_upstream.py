@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from gateway.upstream import Breaker, Upstream
+from gateway.upstream import Breaker, Through, Upstream
 from meteo.errors import NotFound, Unavailable, UpstreamFailed
 
 
@@ -158,3 +158,30 @@ def test_a_compressed_bomb_counts_by_what_it_unpacks_to(serve: Callable[[Any], s
 
     assert len(bomb) < 100_000
     asyncio.run(once())
+
+
+def test_clients_that_read_slowly_open_no_breaker_for_the_others(serve: Callable[[Any], str]) -> None:
+    async def drip() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x"
+            await asyncio.sleep(0.05)
+
+    async def answer(request: Request) -> Response:
+        return StreamingResponse(drip()) if request.url.path == "/long" else Response("well")
+
+    address = serve(Starlette(routes=[Route("/{path:path}", answer)]))
+
+    async def story() -> None:
+        upstream = Upstream("the part", address, 5)
+
+        async def send(_: Any) -> None:
+            return
+
+        for _ in range(Breaker.FAILURES):
+            through = Through(upstream, upstream.asking("GET", "long", deadline=0.2), lambda _, __: {})
+            with pytest.raises(UpstreamFailed, match="broke off"):
+                await through({}, send, send)  # type: ignore[arg-type]
+        assert (await upstream.call("GET", "x")).text == "well"
+        await upstream.close()
+
+    asyncio.run(story())

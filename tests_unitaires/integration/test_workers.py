@@ -6,6 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import make_url
+
+from meteo.database import connect
 
 PREDICTION = {"station": "Sydney", "date": "2020-02-10", "observation": {"humidity_3pm": 80}}
 WORKERS = 3
@@ -88,3 +91,23 @@ def test_metrics_are_of_all_workers(house: Any, boss: httpx.Client) -> None:
 def test_several_that_count_alone_are_refused(open_house: Callable[..., Any]) -> None:
     with pytest.raises(RuntimeError, match="redis"):
         open_house("gateway", GATEWAY__WORKERS="2")
+
+
+def test_without_the_accounts_nobody_enters_and_it_is_said(
+    open_house: Callable[..., Any], postgres: Callable[[], str]
+) -> None:
+    address = postgres()
+    house = open_house(STORE__GATEWAY_URL=address)
+    house.add("ann", "user")
+    with house.client("ann") as ann:
+        assert ann.post("/predict", json=PREDICTION).status_code == 200
+        other = connect(postgres())
+        with other.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql(f"DROP DATABASE {make_url(address).database} WITH (FORCE)")
+        other.dispose()
+        for answer in (ann.post("/predict", json=PREDICTION), ann.get("/me"),
+                       ann.post("/token", data={"username": "ann", "password": house.password})):  # fmt: skip
+            assert answer.status_code == 503, answer.text
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert int(answer.headers["retry-after"]) > 0
+            assert "psycopg" not in answer.text

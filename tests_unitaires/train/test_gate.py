@@ -8,9 +8,10 @@ from meteo import features
 from meteo.climate import Climate
 from meteo.errors import Conflict
 from meteo.model import CLIMATE, Model
+from meteo.scores import bootstrap_mean
 from train.dataset import Dataset
 from train.fit import Recipe, fit
-from train.gate import bootstrap_mean, judge, worse_stations
+from train.gate import judge, worse_stations
 
 
 @pytest.fixture(scope="module")
