@@ -187,8 +187,8 @@ def create_app(
 
     @app.get("/stations/{name}/observations")
     def observations(
-        name: str, _: CurrentCaller, start: Annotated[date | None, Query()] = None,
-        end: Annotated[date | None, Query()] = None,
+        name: str, _: CurrentCaller, start: Annotated[Day | None, Query()] = None,
+        end: Annotated[Day | None, Query()] = None,
     ) -> list[DayBody]:  # fmt: skip
         place = station(name)
         if start is None and end is None:

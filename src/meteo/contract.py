@@ -38,13 +38,16 @@ RowId = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
 def _written_out(value: Any) -> Any:
-    if isinstance(value, str) and not _ISO_DATE.fullmatch(value):
+    if not isinstance(value, dt.date) and not (isinstance(value, str) and _ISO_DATE.fullmatch(value)):
         raise ValueError("a date is written YYYY-MM-DD")
     return value
 
 
-Day = Annotated[dt.date, BeforeValidator(_written_out)]
-"""A day in an address; by itself pydantic would take "0" for 1970-01-01."""
+Day = Annotated[
+    dt.date, BeforeValidator(_written_out), Field(strict=False, ge=dt.date(1900, 1, 1), le=dt.date(2199, 12, 31))
+]
+"""A day as requests name it; by itself pydantic would take "0" for 1970-01-01, and the days around the first and the
+last of the calendar have no neighbours to count from."""
 
 
 class Body(BaseModel):
@@ -108,9 +111,7 @@ class PredictRequest(Body):
     model_config = ConfigDict(json_schema_extra={"examples": [_QUESTION]})
 
     station: str = Field(max_length=64, json_schema_extra={"enum": _STATIONS})
-    date: dt.date = Field(
-        description="The day observed, on the station's calendar; the forecast begins at 9am that day"
-    )
+    date: Day = Field(description="The day observed, on the station's calendar; the forecast begins at 9am that day")
     observation: ObservationBody
     model: str | None = Field(None, pattern=r"^[0-9]{1,9}$", description="A published version; default the champion")
     explain: bool = False
@@ -349,8 +350,8 @@ class DataQuality(BaseModel):
 class IngestionRequest(Body):
     """What to ingest; by default the configured source's current and previous month, at all stations."""
 
-    start: dt.date | None = None
-    end: dt.date | None = None
+    start: Day | None = None
+    end: Day | None = None
     stations: list[Annotated[str, Field(json_schema_extra={"enum": _STATIONS})]] | None = Field(None, max_length=49)
     source: Literal["bom", "file", "demo"] | None = None
 

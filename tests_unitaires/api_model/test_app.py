@@ -337,3 +337,14 @@ def test_live_quality_is_of_a_period_and_for_admins(client: TestClient, admin: d
     assert few["outcomes"] in (2, 4), "the rain of the last days has not been reported"
     assert client.get("/quality", params={"end": "2020-01-28"}, headers=admin).json() == []
     assert client.get("/quality", headers=admin).json() == [], "long ago"
+
+
+@pytest.mark.parametrize("day", ["0001-01-03", "1899-12-31", "2200-01-01", "9999-12-31", "0", "1/2/2020"])
+def test_a_day_that_cannot_be_meant_is_named(client: TestClient, admin: dict[str, str], day: str) -> None:
+    for path in ("/quality", "/predictions", "/data-quality", "/stations/Sydney/observations"):
+        for name in ("start", "end"):
+            refused = client.get(path, params={name: day}, headers=admin)
+            assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, name), path
+    body = {"station": "Sydney", "date": day, "observation": {"humidity_3pm": 50}}
+    refused = client.post("/predict", json=body)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "date")
