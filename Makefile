@@ -3,9 +3,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export METEO_HOME ?= data
 MACHINE = .venv/bin/python deploy/local/machine.py
-GROUPS = build ingest preprocessing train monitoring api_model gateway streamlit_app mlflow airflow local dev
+GROUPS = build ingest preprocessing train monitoring jobs_all api_model gateway streamlit_app mlflow airflow local dev
 
-.PHONY: help setup setup-dev up down status logs test check format backtest ablation bench soak lock
+.PHONY: help setup setup-dev up down status logs test check format backtest ablation bench soak journey lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -36,7 +36,7 @@ check: setup-dev ## format, lint, types, imports, shell
 	.venv/bin/ruff check .
 	.venv/bin/mypy src tests_unitaires deploy/local benchmarks
 	.venv/bin/lint-imports
-	.venv/bin/shellcheck deploy/local/setup.sh .ci/run
+	.venv/bin/shellcheck deploy/local/setup.sh .ci/run; .venv/bin/shellcheck --shell=dash deploy/images/airflow-init
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
 
 format: setup-dev ## put the code into the project's form
@@ -61,6 +61,9 @@ bench: setup ## ratios against named rivals -> reports/bench.json: HISTORY=weath
 
 soak: setup ## a mixed load on the running system, whose model API is killed meanwhile: [SECONDS=600] [USERS=200]
 	@.venv/bin/python deploy/local/soak.py --seconds "$(or $(SECONDS),600)" --users "$(or $(USERS),200)"
+
+journey: ## a forecast and every pipeline of the containers, through the GATEWAY
+	docker-compose exec -T gateway cat /data/credentials.json | .venv/bin/python deploy/local/journey.py $(GATEWAY)
 
 lock: setup ## take the newest allowed versions and write requirements/
 	.venv-tools/bin/uv lock --upgrade

@@ -79,7 +79,9 @@ class Home:
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "gateway:op",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.folder / "airflow" / "passwords.json"),
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.folder / 'airflow' / 'airflow.db'}",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": given.get(
+                "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", f"sqlite:///{self.folder / 'airflow' / 'airflow.db'}"
+            ),
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         }
         for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"):

@@ -45,7 +45,7 @@ def machine(environment: dict[str, str], *arguments: str) -> subprocess.Complete
 
 @pytest.fixture(scope="module")
 def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """One for a file of tests, with the file's own SETTINGS."""
+    """One for a file of tests, with the file's own SETTINGS; with POSTGRESQL, all tables are there, Airflow's too."""
     if not (REPOSITORY / ".venv-airflow/bin/airflow").exists():
         _missing("needs Airflow's environment: make setup")
     home = tmp_path_factory.mktemp("home")
@@ -58,6 +58,11 @@ def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         **{f"METEO_{part}__PORT": str(ports[part]) for part in parts},
         **getattr(request.module, "SETTINGS", {}),
     }
+    if getattr(request.module, "POSTGRESQL", False):
+        address = request.getfixturevalue("postgres")
+        for part in ("OBSERVATIONS", "PREDICTIONS", "GATEWAY"):
+            environment[f"METEO_STORE__{part}_URL"] = address()
+        environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = address().replace("+psycopg:", "+psycopg2:")
     try:
         done = machine(environment, "up")
         assert done.returncode == 0, done.stderr

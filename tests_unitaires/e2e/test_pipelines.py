@@ -11,6 +11,7 @@ import httpx
 import psutil
 import pytest
 
+POSTGRESQL = True
 BEHIND = 15
 SETTINGS = {
     "METEO_INGEST__DEMO_DAYS_BEHIND": str(BEHIND), "RETRY_SECONDS": "2", "METEO_MONITORING__MINIMUM_OUTCOMES": "30",

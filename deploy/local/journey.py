@@ -1,0 +1,104 @@
+"""Use a running system through its gateway as people and schedules would: status, a forecast, each pipeline.
+
+The first logins come as JSON on standard input, so that no password is in a command line:
+`docker-compose exec -T gateway cat /data/credentials.json | python deploy/local/journey.py http://localhost:8001`
+"""
+
+import json
+import sys
+import time
+from datetime import timedelta
+from typing import Annotated, Any
+
+import httpx
+import typer
+from rich.console import Console
+
+PIPELINE_SECONDS = 900
+
+console = Console(stderr=True)
+
+
+def main(gateway: Annotated[str, typer.Argument(help="such as http://localhost:8001")]) -> None:
+    """Exits with 1 at the first thing that is not as it should be."""
+    logins = json.load(sys.stdin)
+    with httpx.Client(base_url=gateway, timeout=60, trust_env=False) as client:
+        status = client.get("/status").raise_for_status().json()
+        expect(status["status"] == "ok", f"every part is up, model {status['model_version']} serves", status)
+        client.headers["Authorization"] = f"Bearer {key(client, logins['user'])}"
+        forecast(client)
+        refused = client.get("/admin/runs", params={"dag": "training"}).status_code
+        expect(refused == 403, "a user is refused what is an admin's", refused)
+        client.headers["Authorization"] = f"Bearer {key(client, logins['admin'])}"
+        pipelines(client)
+
+
+def key(client: httpx.Client, login: dict[str, str]) -> str:
+    """An API key: a session's token would end while a training runs."""
+    token = client.post("/token", data=login).raise_for_status().json()["access_token"]
+    made = client.post("/me/keys", json={"label": "journey"}, headers={"Authorization": f"Bearer {token}"})
+    found: str = made.raise_for_status().json()["key"]
+    return found
+
+
+def forecast(client: httpx.Client) -> None:
+    """Ask with the newest stored day of a station."""
+    day = client.get("/stations/Sydney/observations").raise_for_status().json()[-1]
+    known = {name: value for name, value in day["observation"].items() if value is not None}
+    body = {"station": "Sydney", "date": day["date"], "observation": known}
+    answer = client.post("/predict", json=body).raise_for_status().json()
+    expect(0 <= answer["probability"] <= 1, f"Sydney after {day['date']}: {answer['probability']:.0%}", answer)
+
+
+def pipelines(client: httpx.Client) -> None:
+    """Ingestion, the monitoring that follows it, and a training whose outcome is served."""
+    before = len(runs(client, "monitoring"))
+    run(client, "ingestion")
+    deadline = time.monotonic() + PIPELINE_SECONDS
+    while len(runs(client, "monitoring")) == before and time.monotonic() < deadline:
+        time.sleep(1)
+    finished(client, "monitoring", runs(client, "monitoring")[0]["run_id"])
+    report = client.get("/admin/drift").raise_for_status().json()[0]
+    expect(report["verdict"] in ("quiet", "drift"), f"drift of {report['day']}: {report['verdict']}", report)
+    run(client, "training")
+    newest = client.get("/admin/models").raise_for_status().json()[0]
+    served = client.get("/model").raise_for_status().json()["version"]
+    promoted = "champion" in newest["aliases"]
+    expect(promoted == (served == newest["version"]), f"version {newest['version']} trained, {served} serves", newest)
+
+
+def run(client: httpx.Client, dag: str) -> None:
+    started = client.post(f"/admin/{dag}", json={})
+    expect(started.status_code == 202, f"{dag} is started", started.text)
+    finished(client, dag, started.json()["run_id"])
+
+
+def runs(client: httpx.Client, dag: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = client.get("/admin/runs", params={"dag": dag}).raise_for_status().json()
+    return found
+
+
+def finished(client: httpx.Client, dag: str, run_id: str) -> None:
+    began = time.monotonic()
+    with console.status(f"{dag} {run_id}"):
+        while (found := client.get(f"/admin/runs/{dag}/{run_id}").raise_for_status().json())["state"] in (
+            "queued", "running",
+        ):  # fmt: skip
+            expect(time.monotonic() - began < PIPELINE_SECONDS, "", f"{dag} has not ended: {found}")
+            time.sleep(1)
+    failed = [task["task"] for task in found["tasks"] if task["state"] == "failed"]
+    logs = [client.get(f"/admin/runs/{dag}/{run_id}/tasks/{task}/log").text[-3000:] for task in failed]
+    expect(found["state"] == "success", f"{dag} ended well after {timedelta(seconds=round(time.monotonic() - began))}",
+           "\n".join(logs) or found)  # fmt: skip
+
+
+def expect(holds: bool, what: str, otherwise: object) -> None:
+    if not holds:
+        console.print(f"✗ {what}\n{otherwise}", style="red", markup=False)
+        raise SystemExit(1)
+    if what:
+        console.print(f"[green]✓[/] {what}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
