@@ -78,7 +78,7 @@ def door() -> FastAPI:
         settings.gateway.registration == "open",
         ModelApi(model_api, ServiceTokens(settings.secret(settings.service_secret, "METEO_SERVICE_SECRET"))),
         Airflow(airflow, settings.airflow.username, settings.airflow.password.get_secret_value()),
-        Mlflow(mlflow),
+        Mlflow(mlflow, settings.monitoring.experiment),
     )
     return create_app(services, [model_api, airflow, mlflow], settings.gateway.body_limit_bytes)
 
@@ -152,7 +152,7 @@ def _on_users(work: Callable[[Users], dict[str, Any]]) -> None:
         users.create_tables()
         return work(users)
 
-    job.run("users", settings.log_level, job_work)
+    job.run("users", settings, job_work)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from gateway.document import describe
-from gateway.endpoints import accounts, admin, session, status, weather
+from gateway.endpoints import accounts, admin, drift, session, status, weather
 from gateway.services import Services
 from gateway.upstream import Upstream
 from meteo import web
@@ -40,7 +40,7 @@ def create_app(services: Services, upstreams: Sequence[Upstream], body_limit: in
     app.state.services = services
     app.add_middleware(web.Lane, path="/predict", answer=weather.predict_at_once)
     web.install(app, CollectorRegistry(), lambda: None, body_limit, BODY_SECONDS)
-    for part in (session, weather, admin, accounts, status):
+    for part in (session, weather, admin, drift, accounts, status):
         app.include_router(part.router)
     app.openapi = partial(describe, app)  # type: ignore[method-assign]
     return app

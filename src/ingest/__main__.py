@@ -45,7 +45,7 @@ def ingest(
         return
     settings = Settings()
     given = {"source": source, "start": start, "end": end, "stations": names.split(",") if names else None}
-    job.run("ingest", settings.log_level, lambda: _run(settings, given, path, params))
+    job.run("ingest", settings, lambda: _run(settings, given, path, params))
 
 
 @app.command()
@@ -64,7 +64,7 @@ def replay(
                 apply, lambda name, done, total: bar.update(task, completed=done, total=total, description=name)
             )
 
-    job.run("ingest replay", settings.log_level, work)
+    job.run("ingest replay", settings, work)
 
 
 def _run(settings: Settings, given: dict[str, Any], paths: list[Path] | None, params: str) -> dict[str, Any]:

@@ -189,6 +189,11 @@ class Settings(BaseSettings):
         return {"METEO_HOME": str(self.home)} | ({"METEO_CONFIG": str(config.resolve())} if config else {})
 
     @property
+    def job_metrics(self) -> Path:
+        """Where jobs leave what Node Exporter's textfile collector reads."""
+        return self.home / "metrics" / "jobs"
+
+    @property
     def workspace(self) -> Path:
         """Where DVC runs and training reads."""
         return self.home / "dvc"

@@ -36,20 +36,20 @@ def preprocess(
     """Rebuild what changed of the training data and send it to the DVC remote; prints one JSON summary last."""
     if context.invoked_subcommand is None:
         settings = Settings()
-        job.run("preprocessing", settings.log_level, lambda: _rebuild(settings, as_of and as_of.date()))
+        job.run("preprocessing", settings, lambda: _rebuild(settings, as_of and as_of.date()))
 
 
 @app.command()
 def snapshot() -> None:
     """Stage: write snapshot.parquet into the current folder."""
     settings = Settings()
-    job.run("snapshot", settings.log_level, lambda: _snapshot(settings))
+    job.run("snapshot", settings, lambda: _snapshot(settings))
 
 
 @app.command()
 def features() -> None:
     """Stage: write features.parquet from snapshot.parquet and params.yaml in the current folder."""
-    job.run("features", Settings().log_level, _features)
+    job.run("features", Settings(), _features)
 
 
 @app.command()
@@ -59,7 +59,7 @@ def restore(
 ) -> None:
     """Bring back, from the remote alone, the features and the snapshot that a model was trained on."""
     settings = Settings()
-    job.run("restore", settings.log_level, lambda: _restore(settings, version, to))
+    job.run("restore", settings, lambda: _restore(settings, version, to))
 
 
 def _restore(settings: Settings, version: str, to: Path) -> dict[str, Any]:

@@ -55,28 +55,28 @@ def train(
     """Fit a model on the preprocessed data and publish it as the challenger; prints one JSON summary last."""
     if context.invoked_subcommand is None:
         settings = Settings()
-        job.run("train", settings.log_level, lambda: _train(settings, params, run))
+        job.run("train", settings, lambda: _train(settings, params, run))
 
 
 @app.command()
 def promote(run: AskedRun = "") -> None:
     """Judge the challenger against the champion on the holdout, and promote it if it is no worse."""
     settings = Settings()
-    job.run("promote", settings.log_level, lambda: _promote(settings, run))
+    job.run("promote", settings, lambda: _promote(settings, run))
 
 
 @app.command()
 def smoke() -> None:
     """Ask the model API about stored days and compare its answers with the champion's own."""
     settings = Settings()
-    job.run("smoke", settings.log_level, lambda: ask_about_stored_days(settings, _registry(settings)))
+    job.run("smoke", settings, lambda: ask_about_stored_days(settings, _registry(settings)))
 
 
 @app.command()
 def reload() -> None:
     """Have the model API load the champion; fails unless it then serves it."""
     settings = Settings()
-    job.run("reload", settings.log_level, lambda: _reload(settings))
+    job.run("reload", settings, lambda: _reload(settings))
 
 
 Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"])]
@@ -111,7 +111,7 @@ def run_backtest(
         return {"report": str(report), "model": scores["model"], "baselines": scores["baselines"]}
 
     settings = Settings()
-    job.run("backtest", settings.log_level, lambda: work(settings))
+    job.run("backtest", settings, lambda: work(settings))
 
 
 @app.command()
@@ -133,7 +133,7 @@ def ablation(
         return {"report": str(report), "auc": [step["auc"] for step in steps]}
 
     settings = Settings()
-    job.run("ablation", settings.log_level, lambda: work(settings))
+    job.run("ablation", settings, lambda: work(settings))
 
 
 def _train(settings: Settings, params: str, run: str) -> dict[str, Any]:

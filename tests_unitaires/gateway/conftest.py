@@ -86,7 +86,7 @@ def services(tmp_path: Path, upstreams: list[Upstream]) -> Services:
         False,
         ModelApi(model_api, ServiceTokens(SERVICE_SECRET)),
         Airflow(airflow, "gateway", "airflow-password"),
-        Mlflow(mlflow),
+        Mlflow(mlflow, "monitoring"),
     )
 
 

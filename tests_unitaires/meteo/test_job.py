@@ -1,7 +1,9 @@
 import errno
 import json
 import logging
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,10 @@ import structlog
 
 from meteo import job
 from meteo.errors import Conflict
+from meteo.metrics import Reading
+from meteo.settings import Settings
+
+Fail = Callable[[Exception], dict[str, Any]]
 
 
 @pytest.fixture(autouse=True)
@@ -19,12 +25,22 @@ def logging_as_before() -> Iterator[None]:
     logging.basicConfig(force=True)
 
 
-def fail(error: Exception, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path)
+
+
+@pytest.fixture
+def fail(settings: Settings, capsys: pytest.CaptureFixture[str]) -> Callable[[Exception], dict[str, Any]]:
+    return lambda error: failed(settings, error, capsys)
+
+
+def failed(settings: Settings, error: Exception, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     def work() -> Mapping[str, Any]:
         raise error
 
     with pytest.raises(SystemExit) as ended:
-        job.run("ingest", "info", work)
+        job.run("ingest", settings, work)
     assert ended.value.code == 1
     printed = capsys.readouterr()
     summary: dict[str, Any] = json.loads(printed.out.splitlines()[-1])
@@ -33,18 +49,37 @@ def fail(error: Exception, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]
     return summary
 
 
-def test_what_was_done_is_the_last_line(capsys: pytest.CaptureFixture[str]) -> None:
-    job.run("ingest", "info", lambda: {"rows": 3})
+def test_what_was_done_is_the_last_line(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    job.run("ingest", settings, lambda: {"rows": 3})
     assert json.loads(capsys.readouterr().out) == {"job": "ingest", "state": "success", "rows": 3}
 
 
-def test_an_error_of_ours_is_its_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    assert fail(Conflict("another ingestion is at work"), capsys)["error"] == "another ingestion is at work"
+def test_an_error_of_ours_is_its_sentence(fail: Fail) -> None:
+    assert fail(Conflict("another ingestion is at work"))["error"] == "another ingestion is at work"
 
 
-def test_a_full_disk_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "the disk is full" in fail(OSError(errno.ENOSPC, "No space left on device"), capsys)["error"]
+def test_a_full_disk_is_explained(fail: Fail) -> None:
+    assert "the disk is full" in fail(OSError(errno.ENOSPC, "No space left on device"))["error"]
 
 
-def test_a_defect_still_ends_with_a_summary(capsys: pytest.CaptureFixture[str]) -> None:
-    assert fail(KeyError("x"), capsys)["error"] == "KeyError: 'x'"
+def test_a_defect_still_ends_with_a_summary(fail: Fail) -> None:
+    assert fail(KeyError("x"))["error"] == "KeyError: 'x'"
+
+
+def test_metrics_tell_when_a_job_last_ended_well_and_what_it_found(settings: Settings, fail: Fail) -> None:
+    before = time.time()
+    found = [Reading("meteo_live_brier", "Live", 0.25, {"version": "3"}), Reading("meteo_drift_known", "Known", 1.0)]
+    job.run("ingest", settings, lambda: {"rows": 3}, lambda summary: found if summary["rows"] == 3 else [])
+    told = values(settings.job_metrics / "ingest.success.prom")
+    assert before <= told.pop('meteo_job_last_success_timestamp_seconds{job_name="ingest"}') <= time.time()
+    assert 0 <= told.pop('meteo_job_duration_seconds{job_name="ingest"}') < 5
+    assert told == {'meteo_live_brier{version="3"}': 0.25, "meteo_drift_known": 1.0}
+    fail(KeyError("x"))
+    assert values(settings.job_metrics / "ingest.success.prom")['meteo_live_brier{version="3"}'] == 0.25, "it stays"
+    (failure,) = values(settings.job_metrics / "ingest.failure.prom")
+    assert failure == 'meteo_job_last_failure_timestamp_seconds{job_name="ingest"}'
+
+
+def values(path: Path) -> dict[str, float]:
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines}
