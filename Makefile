@@ -16,8 +16,8 @@ setup: ## make the environments from the hashed pins
 setup-dev:
 	@deploy/local/setup.sh dev
 
-up: setup ## everything on this machine; HISTORY=weatherAUS.csv[.gz] for real history, else demo data
-	@$(MACHINE) up --history "$(HISTORY)"
+up: setup ## everything on this machine; HISTORY=weatherAUS.csv[.gz] for real history, else demo data; OBSERVABILITY=1: Prometheus too
+	@$(MACHINE) up --history "$(HISTORY)" --observability "$(OBSERVABILITY)"
 
 down: ## stop everything; state stays
 	@$(MACHINE) down
@@ -36,8 +36,12 @@ check: setup-dev ## format, lint, types, imports, shell
 	.venv/bin/ruff check .
 	.venv/bin/mypy src tests_unitaires deploy/local benchmarks
 	.venv/bin/lint-imports
-	.venv/bin/shellcheck deploy/local/setup.sh .ci/run; .venv/bin/shellcheck --shell=dash deploy/images/airflow-init
+	.venv/bin/shellcheck deploy/local/setup.sh .ci/run
+	.venv/bin/shellcheck --shell=dash deploy/images/airflow-init
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
+	promtool check config --syntax-only deploy/observability/prometheus.yml
+	promtool test rules deploy/observability/rules.test.yml
+	amtool check-config deploy/observability/alertmanager.yml
 
 format: setup-dev ## put the code into the project's form
 	.venv/bin/ruff check --fix-only .

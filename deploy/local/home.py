@@ -45,14 +45,22 @@ class Home:
         lines = self._memory.read_text(encoding="utf-8").splitlines()
         return dict(line.split("=", 1) for line in lines if line)
 
-    def decide(self, history: str, environment: Mapping[str, str]) -> None:
-        """Make the folder and its secrets, and settle where observations come from; HomeError on a contradiction."""
+    @property
+    def observed(self) -> bool:
+        """Whether Prometheus and what belongs to it run as well."""
+        return self.remembered.get("OBSERVABILITY") == "1"
+
+    def decide(self, history: str, environment: Mapping[str, str], observability: bool = False) -> None:
+        """Make the folder and its secrets, and settle where observations come from and whether Prometheus runs (from
+        when it was asked for on); HomeError on a contradiction."""
         for name in ("run", "logs", "mlflow", "airflow"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         memory = self.remembered
         for name in _SECRETS:
             memory.setdefault(name, secrets.token_urlsafe(36))
         memory.setdefault("AIRFLOW__CORE__FERNET_KEY", base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+        if observability:
+            memory["OBSERVABILITY"] = "1"
         memory.update(choose_source(history, environment, memory))
         _write(self._memory, "".join(f"{name}={value}\n" for name, value in memory.items()))
         password = json.dumps({"gateway": memory["METEO_AIRFLOW__PASSWORD"]})

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import httpx
+import observability
 import typer
 from home import Home, HomeError
 from rich.console import Console
@@ -37,13 +38,16 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 class Machine:
     """One home's services."""
 
-    def __init__(self, folder: Path, history: str = "", prepare: bool = False) -> None:
+    def __init__(self, folder: Path, history: str = "", observed: bool = False, prepare: bool = False) -> None:
         self.home = Home(folder)
         if prepare:
-            self.home.decide(history, os.environ)
+            self.home.decide(history, os.environ, observed)
         os.environ.update(self.home.environment(os.environ))
         self.settings = Settings()
         os.environ.update(_addresses(self.settings))
+        if self.home.observed:
+            os.environ.update(observability.programs(), ALERTMANAGER_URL=self.settings.alertmanager.address)
+            observability.write_files(self.home.folder / "observability", self.settings)
         self.supervision = Supervision(self.home.socket, os.environ)
 
     @property
@@ -59,6 +63,12 @@ class Machine:
             "gateway": (known.gateway, f"{known.gateway.address}/health/ready"),
             "console": (known.console, f"{known.console.address}/_stcore/health"),
         }
+        if self.home.observed:
+            services |= {
+                "node-exporter": (known.node_exporter, f"{known.node_exporter.address}/metrics"),
+                "alertmanager": (known.alertmanager, f"{known.alertmanager.address}/-/ready"),
+                "prometheus": (known.prometheus, f"{known.prometheus.address}/-/ready"),
+            }
         if known.ingest.source == "demo":
             url = httpx.URL(known.ingest.demo_url)
             demo = Service(host=url.host, port=url.port or 80)
@@ -103,7 +113,7 @@ class Machine:
             try:
                 probe.bind((service.host, service.port))
             except OSError:
-                section = {"api-model": "API_MODEL", "airflow-api-server": "AIRFLOW"}.get(name, name.upper())
+                section = {"airflow-api-server": "AIRFLOW"}.get(name, name.upper().replace("-", "_"))
                 setting = "METEO_INGEST__DEMO_URL" if name == "demo" else f"METEO_{section}__PORT"
                 fail(f"port {service.port} is taken by another program; stop it, or give {name} another by {setting}")
 
@@ -138,11 +148,15 @@ HomeOption = Annotated[Path, typer.Option(envvar="METEO_HOME", help="the folder 
 
 
 @app.command()
-def up(home: HomeOption = Path("data"), history: Annotated[str, typer.Option(help="weatherAUS.csv[.gz]")] = "") -> None:
+def up(
+    home: HomeOption = Path("data"),
+    history: Annotated[str, typer.Option(help="weatherAUS.csv[.gz]")] = "",
+    observability: Annotated[str, typer.Option(help="1: Prometheus, Alertmanager and Node Exporter as well")] = "",
+) -> None:
     """Bring everything up: data, a first model, all services. Safe to run again."""
     began = time.monotonic()
     try:
-        machine = Machine(home, history, prepare=True)
+        machine = Machine(home, history, observability == "1", prepare=True)
     except HomeError as error:
         fail(str(error))
     with (machine.home.folder / "run" / "up.lock").open("w") as lock:
@@ -186,6 +200,8 @@ def _summary(machine: Machine, seconds: float) -> None:
     for title, address in (
         ("Console", settings.console.address), ("Gateway (API)", f"{settings.gateway.address}/docs"),
         ("Airflow", settings.airflow.address), ("MLflow", settings.mlflow.address),
+        *((("Prometheus", settings.prometheus.address), ("Alertmanager", settings.alertmanager.address))
+          if machine.home.observed else ()),
     ):  # fmt: skip
         table.add_row(title, address)
     table.add_row("First logins", str(machine.home.folder / "credentials.json"))
@@ -238,6 +254,11 @@ def _addresses(settings: Settings) -> dict[str, str]:
         "AIRFLOW_HOST": airflow.host, "AIRFLOW_PORT": str(airflow.port),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{airflow.address}/execution/",
         "MLFLOW_HOST": mlflow.host, "MLFLOW_PORT": str(mlflow.port),
+        **{f"{name}_LISTEN": f"{service.host}:{service.port}" for name, service in (
+            ("PROMETHEUS", settings.prometheus), ("ALERTMANAGER", settings.alertmanager),
+            ("NODE_EXPORTER", settings.node_exporter),
+        )},
+        **dict.fromkeys(("PROMETHEUS_BIN", "ALERTMANAGER_BIN", "NODE_EXPORTER_BIN"), "not-asked-for"),
     }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import RowMapping
 
 from api_model import batch
-from api_model.metrics import ModelMetrics
+from api_model.metrics import ModelMetrics, StoreMetrics
 from api_model.past import live_quality, past_predictions
 from api_model.predictor import Predictor
 from api_model.together import Together
@@ -63,7 +63,8 @@ def create_app(
     minimum_outcomes: int = 200,
 ) -> FastAPI:
     collectors = CollectorRegistry()
-    metrics = ModelMetrics(collectors)
+    metrics = ModelMetrics(collectors, log.waiting)
+    collectors.register(StoreMetrics(store))
 
     promotions = Promotions(registry, store.engine)
 

@@ -7,7 +7,7 @@ from functools import partial
 from importlib.metadata import version
 
 from fastapi import FastAPI
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Histogram
 
 from gateway.document import describe
 from gateway.endpoints import accounts, admin, drift, session, status, weather
@@ -39,7 +39,12 @@ def create_app(services: Services, upstreams: Sequence[Upstream], body_limit: in
     )
     app.state.services = services
     app.add_middleware(web.Lane, path="/predict", answer=weather.predict_at_once)
-    web.install(app, CollectorRegistry(), lambda: None, body_limit, BODY_SECONDS)
+    collectors = CollectorRegistry()
+    seconds = Histogram("upstream_request_duration_seconds", "Time that a service behind the gateway took, its body "
+                        "included", ["upstream"], registry=collectors)  # fmt: skip
+    for upstream in upstreams:
+        upstream.observe = seconds.labels(upstream.name.removeprefix("the ")).observe
+    web.install(app, collectors, lambda: None, body_limit, BODY_SECONDS)
     for part in (session, weather, admin, drift, accounts, status):
         app.include_router(part.router)
     app.openapi = partial(describe, app)  # type: ignore[method-assign]

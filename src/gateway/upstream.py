@@ -85,6 +85,8 @@ class Upstream:
         self._most = most
         self._breaker = Breaker()
         self._session: aiohttp.ClientSession | None = None
+        self.observe: Callable[[float], object] = lambda _: None
+        """Told the seconds of each call."""
 
     async def close(self) -> None:
         if self._session is not None:
@@ -108,6 +110,7 @@ class Upstream:
         if (wait := self._breaker.wait()) is not None:
             raise Unavailable(f"{self.name} has not answered of late", retry_after=math.ceil(wait))
         answered: bool | None = None
+        began = time.monotonic()
         try:
             timeout = aiohttp.ClientTimeout(total=deadline or self._deadline)
             async with self._client().request(
@@ -123,6 +126,7 @@ class Upstream:
             raise
         finally:
             self._breaker.tell(answered)
+            self.observe(time.monotonic() - began)
 
     def answers(self) -> None:
         """Tell the breaker at the head of an answer that is passed on: how fast its body goes is the client's matter,

@@ -132,6 +132,10 @@ class PredictionLog:
         be."""
         self._waiting.put((records, done))
 
+    def waiting(self) -> int:
+        """How many groups of answers wait for the writer."""
+        return self._waiting.qsize()
+
     async def append(self, records: Sequence[Record]) -> None:
         """Return once all are committed; Unavailable when they could not be."""
         loop = asyncio.get_running_loop()

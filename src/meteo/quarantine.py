@@ -4,10 +4,10 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
-from sqlalchemy import Connection, Engine, RowMapping, insert, select, update
+from sqlalchemy import Connection, Engine, RowMapping, func, insert, select, update
 
 from meteo.database import writing
 from meteo.errors import Conflict, NotFound
@@ -49,6 +49,13 @@ class Quarantine:
     def rows(self, state: State | None, limit: int) -> Sequence[RowMapping]:
         """Refused rows in `state`, newest first."""
         return self._rows(QUARANTINE.c.state == state if state else QUARANTINE.c.id > 0, limit)
+
+    def counts(self) -> dict[str, int]:
+        """How many rows are in each state."""
+        query = select(QUARANTINE.c.state, func.count()).group_by(QUARANTINE.c.state)
+        with self._engine.connect() as connection:
+            found = {row[0]: row[1] for row in connection.execute(query)}
+        return {state: found.get(state, 0) for state in get_args(State)}
 
     def discard(self, row_id: int, by: str) -> RowMapping:
         """Decide that a row is worth nothing; it stays on record."""

@@ -123,6 +123,36 @@ class Mlflow(Service):
     port: int = 8100
 
 
+class Prometheus(Service):
+    port: int = 9090
+    scrape_seconds: int = Field(15, ge=1, le=60)
+
+
+class Alertmanager(Service):
+    port: int = 9093
+
+
+class NodeExporter(Service):
+    port: int = 9100
+
+
+class Alerts(Section):
+    """The mail that alerts are sent by; without `to`, none is."""
+
+    to: str = ""
+    sender: str = "rain-tomorrow@localhost"
+    smarthost: str = Field("localhost:25", description="host:port of the mail server")
+    username: str = ""
+    password_file: Path | None = None
+    require_tls: bool = True
+
+    @model_validator(mode="after")
+    def _password_of_the_user(self) -> Self:
+        if self.username and self.password_file is None:
+            raise ValueError("alerts.username needs alerts.password_file, a file with the password")
+        return self
+
+
 _MADE_UP = re.compile("change|secret|password|example|placeholder|default|123456|abcdef", re.IGNORECASE)
 
 
@@ -145,6 +175,10 @@ class Settings(BaseSettings):
     console: Console = Console()
     airflow: Airflow = Airflow()
     mlflow: Mlflow = Mlflow()
+    prometheus: Prometheus = Prometheus()
+    alertmanager: Alertmanager = Alertmanager()
+    node_exporter: NodeExporter = NodeExporter()
+    alerts: Alerts = Alerts()
 
     @classmethod
     def settings_customise_sources(

@@ -14,7 +14,14 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.multiprocess import MultiProcessCollector
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import OperationalError
@@ -247,6 +254,7 @@ def install(
     `ready` says what is missing, or None; bodies of more than `body_limit` bytes are refused as soon as that is seen,
     and those that take longer than `body_seconds` and a second more for every 50 kB.
     """
+    ProcessCollector(registry=registry)
     app.add_middleware(RequestContext, metrics=HttpMetrics(registry), body_limit=body_limit, body_seconds=body_seconds)
     app.add_exception_handler(MeteoError, _on_meteo_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
@@ -264,7 +272,7 @@ def install(
         return {"status": "ready"}
 
     @app.get("/metrics", include_in_schema=False)
-    async def metrics() -> Response:
+    def metrics() -> Response:
         return Response(exposition(registry), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -273,6 +281,7 @@ def exposition(registry: CollectorRegistry) -> bytes:
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        ProcessCollector(registry=registry)  # of the worker that happens to answer
     return generate_latest(registry)
 
 

@@ -100,7 +100,7 @@ def _readings(summary: job.Summary) -> Iterable[Reading]:
                       {"of": side})  # fmt: skip
         yield Reading("meteo_drift_alarms", "Drift alarms of the newest day", len(found["alarms"]), {"of": side})
         for alarm in found["alarms"]:
-            labels = {"of": side, **{name: alarm[name] for name in ("station", "channel", "kind")}}
+            labels = {"of": side, **{name: str(alarm[name]) for name in ("station", "channel", "kind", "since")}}
             yield Reading("meteo_drift_alarm", "A drift alarm: how many times its threshold",
                           alarm["statistic"] / alarm["threshold"], labels)  # fmt: skip
     yield Reading("meteo_drift_known", "Whether there was enough data to look for drift",

@@ -28,12 +28,15 @@ CLIP = {"pressure": 4.0, "wind": 3.0}
 USUAL_CLIP = 2.5
 """What one field of one day may add, in standard deviations: a faulty instrument errs on most days, weather on one."""
 ALL = "all stations"
+EVERY = "every field"
+MANY = 3
+"""When more fields than these vanish together, a station is silent: that is one alarm."""
 SHIFT, SCATTER, JUMBLE, LEVEL, STUCK, VANISHED = "shift", "scatter", "jumble", "level", "stuck", "vanished"
 
 THRESHOLDS = {
     SHIFT: dict.fromkeys(CHANNELS, 5.0) | {"wind": 5.5, "cloud": 5.5, "pressure": 5.5},
     SCATTER: dict.fromkeys(CHANNELS, 4.5),
-    JUMBLE: {"every": 4.0},
+    JUMBLE: {EVERY: 4.0},
     LEVEL: dict.fromkeys(CHANNELS, 4.5),
 }
 """In standard deviations that the statistic had in the reference. Shift: a channel reads higher or lower than its
@@ -128,8 +131,13 @@ def _marks(seen: Beyond) -> Iterator[tuple[Floats, str, str, str, float]]:
         yield seen.level[:, index], ALL, list(CHANNELS)[index], LEVEL, _LEVELS[index]
     for place, index in np.argwhere(seen.stuck[-1] >= 1):
         yield seen.stuck[:, place, index], STATIONS[place], NAMES[index], STUCK, STUCK_DAYS[NAMES[index]]
-    for place, index in np.argwhere(seen.vanished[-1] >= 1):
-        yield seen.vanished[:, place, index], STATIONS[place], NAMES[index], VANISHED, VANISHED_DAYS
+    for place in np.flatnonzero((seen.vanished[-1] >= 1).any(axis=1)):
+        gone = np.flatnonzero(seen.vanished[-1, place] >= 1)
+        if len(gone) > MANY:
+            yield seen.vanished[:, place, gone].min(axis=1), STATIONS[place], EVERY, VANISHED, VANISHED_DAYS
+        else:
+            for index in gone:
+                yield seen.vanished[:, place, index], STATIONS[place], NAMES[index], VANISHED, VANISHED_DAYS
 
 
 @dataclass(frozen=True)

@@ -45,11 +45,12 @@ def machine(environment: dict[str, str], *arguments: str) -> subprocess.Complete
 
 @pytest.fixture(scope="module")
 def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """One for a file of tests, with the file's own SETTINGS; with POSTGRESQL, all tables are there, Airflow's too."""
+    """One for a file of tests, with the file's own SETTINGS and what it says after UP; with POSTGRESQL, all tables are
+    there, Airflow's too."""
     if not (REPOSITORY / ".venv-airflow/bin/airflow").exists():
         _missing("needs Airflow's environment: make setup")
     home = tmp_path_factory.mktemp("home")
-    parts = ("GATEWAY", "API_MODEL", "CONSOLE", "AIRFLOW", "MLFLOW")
+    parts = ("GATEWAY", "API_MODEL", "CONSOLE", "AIRFLOW", "MLFLOW", "PROMETHEUS", "ALERTMANAGER", "NODE_EXPORTER")
     ports = dict(zip((*parts, "DEMO"), _free_ports(len(parts) + 1), strict=True))
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("METEO_")},
@@ -64,7 +65,7 @@ def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             environment[f"METEO_STORE__{part}_URL"] = address()
         environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = address().replace("+psycopg:", "+psycopg2:")
     try:
-        done = machine(environment, "up")
+        done = machine(environment, "up", *getattr(request.module, "UP", ()))
         assert done.returncode == 0, done.stderr
         yield System(
             home,

@@ -1,6 +1,10 @@
 """The pipelines on the real Airflow, steered through the gateway: each DAG, a task that is killed, a challenger that is
-refused, and two weeks of days."""
+refused, and two weeks of days in which an instrument fails and the real Alertmanager mails about it."""
 
+import email
+import email.policy
+import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -10,15 +14,44 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from aiosmtpd.controller import Controller
+
+with socket.create_server(("127.0.0.1", 0)) as probe:
+    MAIL_PORT = probe.getsockname()[1]
 
 POSTGRESQL = True
+UP = ("--observability", "1")
 BEHIND = 15
+FAILS_BEHIND = 9
+"""The wind gauge of FAILING writes m/s from so many days before today on."""
+FAILING = "Watsonia"
 SETTINGS = {
     "METEO_INGEST__DEMO_DAYS_BEHIND": str(BEHIND), "RETRY_SECONDS": "2", "METEO_MONITORING__MINIMUM_OUTCOMES": "30",
+    "METEO_MONITORING__COOLDOWN_DAYS": "0", "METEO_PROMETHEUS__SCRAPE_SECONDS": "2",
+    "METEO_ALERTS__TO": "operator@weather.example", "METEO_ALERTS__SMARTHOST": f"127.0.0.1:{MAIL_PORT}",
+    "METEO_ALERTS__REQUIRE_TLS": "false",
 }  # fmt: skip
 PIPELINE_SECONDS = 300
 PLACES = ["Sydney", "Perth", "Darwin", "Hobart", "Cairns"]
 TASKS = ["preprocess", "train", "promote", "reload", "smoke"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def mails() -> Iterator[list[email.message.EmailMessage]]:
+    """What a mail server received."""
+    if not shutil.which("prometheus"):
+        pytest.skip("needs Debian's prometheus, prometheus-alertmanager and prometheus-node-exporter")
+    received: list[email.message.EmailMessage] = []
+
+    class Handler:
+        async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
+            received.append(email.message_from_bytes(envelope.content, policy=email.policy.default))
+            return "250 OK"
+
+    controller = Controller(Handler(), hostname="127.0.0.1", port=MAIL_PORT)
+    controller.start()
+    yield received
+    controller.stop()
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +108,14 @@ def test_two_weeks_of_days_pass_and_every_forecast_meets_its_outcome(system: Any
     demo = system.environment["METEO_INGEST__DEMO_URL"]
     asked: dict[str, tuple[str, str]] = {}
     last = None
+    failed_on = (datetime.now(UTC) - timedelta(days=FAILS_BEHIND)).date()
+    winds = ["wind_gust_speed", "wind_speed_9am", "wind_speed_3pm"]
+    fault = {"station": FAILING, "fields": winds, "start": failed_on.isoformat(), "factor": 1 / 3.6}
+    httpx.put(f"{demo}/faults", json=[fault], trust_env=False).raise_for_status()
     for behind in range(BEHIND - 1, 0, -1):
         httpx.put(f"{demo}/clock", json={"days_behind": behind}, trust_env=False).raise_for_status()
         before = len(runs(admin, "monitoring"))
-        run = finished(admin, "ingestion", launched(admin, "ingestion", stations=PLACES))
+        run = finished(admin, "ingestion", launched(admin, "ingestion"))
         assert run["state"] == "success", explained(admin, run)
         assert run["tasks"][0]["summary"]["quarantined"] == 0
         last = (datetime.now(UTC) - timedelta(days=behind + 1)).date().isoformat()
@@ -115,6 +152,72 @@ def test_two_weeks_of_days_pass_and_every_forecast_meets_its_outcome(system: Any
     summary = next(task["summary"] for task in monitored["tasks"] if task["task"] == "monitor")
     assert sum(scores["outcomes"] for scores in summary["quality"]) >= outcomes
     assert "outcomes" in summary["retrain"]["reason"]
+
+
+def test_a_failing_instrument_is_reported_within_a_week_alarmed_of_and_mailed_about(
+    system: Any, admin: httpx.Client, mails: list[email.message.EmailMessage]
+) -> None:
+    failed_on = (datetime.now(UTC) - timedelta(days=FAILS_BEHIND)).date()
+    reports = admin.get("/admin/drift").raise_for_status().json()
+    assert len(reports) >= BEHIND - 1
+    seen = None
+    for report in reversed(reports):
+        found = admin.get(f"/admin/drift/{report['id']}").raise_for_status().json()["observations"]["alarms"]
+        seen = seen or next(
+            (alarm for alarm in found if (alarm["station"], alarm["channel"]) == (FAILING, "wind")), None
+        )
+    assert seen is not None, reports
+    assert {report["verdict"] for report in reports} <= {"quiet", "drift"}
+    assert failed_on.isoformat() <= seen["day"] <= (failed_on + timedelta(days=6)).isoformat(), "within the week"
+    page = admin.get(f"/admin/drift/{reports[0]['id']}/report")
+    assert page.headers["content-security-policy"].startswith("sandbox allow-scripts; default-src 'none'")
+    assert "wind_speed_3pm" in page.text
+    alert = wait_for(lambda: next(iter(alerts(system, "Drift", station=FAILING, channel="wind")), None))
+    assert alert["labels"]["since"] == seen["since"] or alert["labels"]["since"] >= failed_on.isoformat()
+    mail = wait_for(lambda: next((mail for mail in mails if FAILING in text_of(mail)), None))
+    assert mail["To"] == "operator@weather.example"
+    assert f"{FAILING}: wind ({alert['labels']['kind']}) since {alert['labels']['since']}" in text_of(mail)
+
+
+def test_prometheus_scrapes_every_part_and_hears_of_the_jobs(system: Any) -> None:
+    assert all(point["value"][1] == "1" for point in asked(system, "up"))
+    assert {point["metric"]["job"] for point in asked(system, "up")} == {
+        "gateway", "api_model", "node", "prometheus", "alertmanager",
+    }  # fmt: skip
+    jobs = {point["metric"]["job_name"] for point in asked(system, "meteo_job_last_success_timestamp_seconds")}
+    assert {"ingest", "preprocessing", "train", "promote", "reload", "smoke", "monitoring"} <= jobs
+    silent = {alert["labels"]["alertname"] for alert in alerts(system)} - {"Drift", "ObservationsStale"}
+    assert not silent & {"TargetMissing", "ModelNotLoaded", "JobFails", "JobSilent", "PredictionsBurnFast"}
+
+
+def asked(system: Any, query: str) -> list[dict[str, Any]]:
+    """What Prometheus answers now."""
+    address = f"http://127.0.0.1:{system.environment['METEO_PROMETHEUS__PORT']}/api/v1/query"
+    answer = httpx.get(address, params={"query": query}, trust_env=False).raise_for_status().json()
+    found: list[dict[str, Any]] = answer["data"]["result"]
+    return found
+
+
+def alerts(system: Any, name: str = "", **labels: str) -> list[dict[str, Any]]:
+    """The alerts that fire in Prometheus."""
+    address = f"http://127.0.0.1:{system.environment['METEO_PROMETHEUS__PORT']}/api/v1/alerts"
+    answer = httpx.get(address, trust_env=False).raise_for_status().json()["data"]["alerts"]
+    wanted = ({"alertname": name} if name else {}) | labels
+    return [alert for alert in answer if alert["state"] == "firing" and wanted.items() <= alert["labels"].items()]
+
+
+def wait_for(find: Any, seconds: float = 120) -> Any:
+    """What `find` gives once it gives something."""
+    deadline = time.monotonic() + seconds
+    while (found := find()) is None:
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.5)
+    return found
+
+
+def text_of(mail: email.message.EmailMessage) -> str:
+    body = mail.get_body(("html", "plain"))
+    return f"{mail['Subject']} {body.get_content() if body else ''}"
 
 
 def test_a_new_version_is_served_and_the_old_one_is_kept_as_previous(admin: httpx.Client) -> None:
