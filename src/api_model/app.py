@@ -42,6 +42,7 @@ from meteo.contract import (
 from meteo.errors import MeteoError, NotAllowed
 from meteo.model import Model
 from meteo.prediction_log import PredictionLog
+from meteo.quality import By
 from meteo.registry import Promotions, Published, Registry
 from meteo.station import station, stations
 from meteo.store import ObservationStore
@@ -143,8 +144,10 @@ def create_app(
         return past_predictions(log.engine, store, subject, station, (start, end), limit)
 
     @app.get("/quality")
-    def served_quality(_: CurrentAdmin, start: Day | None = None, end: Day | None = None) -> list[LiveQuality]:
-        return live_quality(log.engine, store, (start, end), minimum_outcomes)
+    def served_quality(
+        _: CurrentAdmin, start: Day | None = None, end: Day | None = None, by: By = "version"
+    ) -> list[LiveQuality]:
+        return live_quality(log.engine, store, (start, end), minimum_outcomes, by)
 
     @app.get("/model")
     async def model(_: CurrentCaller) -> dict[str, Any]:

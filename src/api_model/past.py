@@ -6,9 +6,9 @@ import numpy as np
 from sqlalchemy import Engine
 
 from meteo.contract import LiveQuality, PastPrediction
-from meteo.observation import RAIN_THRESHOLD_MM, Observations
+from meteo.observation import RAIN_THRESHOLD_MM
 from meteo.prediction_log import rainfall_after, records
-from meteo.quality import quality
+from meteo.quality import By, genuine, quality
 from meteo.station import station as known_station
 from meteo.store import ObservationStore
 
@@ -40,7 +40,7 @@ def past_predictions(
 
 
 def live_quality(
-    log: Engine, store: ObservationStore, days: tuple[date | None, date | None], minimum: int
+    log: Engine, store: ObservationStore, days: tuple[date | None, date | None], minimum: int, by: By = "version"
 ) -> list[LiveQuality]:
     """How each version's served forecasts from the days start..end did, by default of the last QUALITY_DAYS."""
     start, end = days
@@ -48,8 +48,11 @@ def live_quality(
         start = (end or datetime.now(UTC).date()) - timedelta(days=QUALITY_DAYS)
     served = records(log, start, end)
     after = [record.day + timedelta(days=1) for record in served]
-    observed = store.window(min(after), max(after)) if after else Observations.empty()
+    if not after:
+        return []
+    first, last = min(after), max(after)
+    forecasts = genuine(served, store.rain_known_since(first, last), store.simulated() is True)
     return [
         LiveQuality(**{**vars(found), "reliability": [row._asdict() for row in found.reliability]})
-        for found in quality(served, observed, minimum)
+        for found in quality(forecasts, store.window(first, last), minimum, store.wet_days(), by)
     ]

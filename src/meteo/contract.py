@@ -250,11 +250,15 @@ class LiveQuality(BaseModel):
     model_config = ConfigDict(protected_namespaces=())
 
     model_version: str
-    predictions: int
+    station: str | None = Field(description="null: all stations")
+    predictions: int = Field(description="Made before it was known what fell; hindsight is no forecast")
     outcomes: int = Field(description="predictions of which it is known what fell")
     verdict: Literal["measured", "not enough data"]
     base_rate: float | None
     brier: float | None
+    brier_low: float | None = Field(description="With brier_high: 90 % interval, whole days resampled")
+    brier_high: float | None
+    skill: float | None = Field(description="1 - Brier / that of always saying how often the station-month is wet")
     expected_brier: float | None = Field(description="What its own chances promise: mean p (1 - p)")
     log_loss: float | None
     roc_auc: float | None

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, RowMapping, Select, case, delete, fun
 from meteo.database import writing
 from meteo.ingestions import FileRecord, Ingestions, note
 from meteo.merge import Batch, Changes, merge
-from meteo.observation import BY_NAME, INDEX, NAMES, Observations, from_items
+from meteo.observation import BY_NAME, INDEX, NAMES, RAIN_THRESHOLD_MM, Observations, from_items
 from meteo.quarantine import Quarantine, put_aside
 from meteo.tables import FILES, FLAGS, OBSERVATIONS, QUARANTINE, REVISIONS, SCHEMA
 
@@ -83,6 +83,33 @@ class ObservationStore:
                 if row is not None and revision.field in INDEX:
                     known.values[row, INDEX[revision.field]] = BY_NAME[revision.field].read(revision.old or "")
         return known
+
+    def rain_known_since(self, start: date, end: date) -> dict[tuple[str, date], datetime]:
+        """When the rain of each station-day start..end was first stored, at the latest: exact where it came after the
+        row, else the row's first revision or, never revised, its storing."""
+        key = (REVISIONS.c.station, REVISIONS.c.day)
+        revised = (
+            select(*key, func.min(REVISIONS.c.changed_at)).where(REVISIONS.c.day.between(start, end)).group_by(*key)
+        )
+        came = revised.where(REVISIONS.c.field == "rainfall", REVISIONS.c.old.is_(None))
+        stored = select(OBSERVATIONS.c.station, OBSERVATIONS.c.day, OBSERVATIONS.c.changed_at).where(
+            OBSERVATIONS.c.day.between(start, end), OBSERVATIONS.c.rainfall.is_not(None)
+        )
+        with self.engine.connect() as connection:
+            found = {(row[0], row[1]): row[2] for row in connection.execute(stored)}
+            for query in (revised, came):
+                found |= {(row[0], row[1]): row[2] for row in connection.execute(query) if (row[0], row[1]) in found}
+        return found
+
+    def wet_days(self) -> dict[tuple[str, int], tuple[int, int]]:
+        """Of each station and month (1..12): on how many days it is known what fell, and how many of them were wet."""
+        month = func.extract("month", OBSERVATIONS.c.day)
+        wet = func.sum(case((OBSERVATIONS.c.rainfall > RAIN_THRESHOLD_MM, 1), else_=0))
+        query = select(OBSERVATIONS.c.station, month, func.count(OBSERVATIONS.c.rainfall), wet).group_by(
+            OBSERVATIONS.c.station, month
+        )
+        with self.engine.connect() as connection:
+            return {(row[0], int(row[1])): (int(row[2]), int(row[3])) for row in connection.execute(query)}
 
     def provenance(self, station: str, start: date | None, end: date | None) -> Mapping[date, RowMapping]:
         """Where each day's row came from: source, product, site, run_id, changed_at."""

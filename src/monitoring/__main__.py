@@ -4,7 +4,7 @@ import json
 import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +21,7 @@ from meteo.errors import NotEnoughData
 from meteo.metrics import Reading
 from meteo.observation import Observations
 from meteo.prediction_log import PredictionLog, records
-from meteo.quality import Quality, quality
+from meteo.quality import Quality, genuine, quality
 from meteo.registry import Registry
 from meteo.settings import Settings
 from meteo.store import ObservationStore
@@ -67,17 +67,23 @@ def _run(settings: Settings) -> dict[str, Any]:
     engine = connect(settings.predictions_url)
     PredictionLog(engine).create()
     served = records(engine)
-    observations = _store(settings).window()
+    store = _store(settings)
+    observations = store.window()
     minimum = settings.monitoring.minimum_outcomes
-    found = quality(served, observations, minimum)
+    days = [record.day for record in served] or [date.min]
+    known = store.rain_known_since(min(days), max(days) + timedelta(days=1))
+    forecasts = genuine(served, known, store.simulated() is True)
+    found = quality(forecasts, observations, minimum, store.wet_days())
     champion = Registry(settings.mlflow.address, settings.train.model_name).find("champion")
     made = datetime.fromtimestamp(champion.created_at_ms / 1000, UTC) if champion else None
-    retrain = decide(served, observations, champion.version if champion else None, made, datetime.now(UTC), minimum,
+    retrain = decide(forecasts, observations, champion.version if champion else None, made, datetime.now(UTC), minimum,
                      settings.monitoring.cooldown_days)  # fmt: skip
     drift = find(observations, served)
     run = _publish(MlflowClient(settings.mlflow.address), settings.monitoring.experiment, found, drift)
-    return {"mlflow_run": run, "predictions": len(served), "quality": [asdict(scores) for scores in found],
-            "drift": drift.summary(), "retrain": asdict(retrain)}  # fmt: skip
+    return {
+        "mlflow_run": run, "predictions": len(served), "forecasts": len(forecasts),
+        "quality": [asdict(scores) for scores in found], "drift": drift.summary(), "retrain": asdict(retrain),
+    }  # fmt: skip
 
 
 def _store(settings: Settings) -> ObservationStore:
@@ -91,7 +97,7 @@ def _readings(summary: job.Summary) -> Iterable[Reading]:
     for scores in summary["quality"]:
         version = {"version": scores["model_version"]}
         yield Reading("meteo_live_outcomes", "Served predictions with a known outcome", scores["outcomes"], version)
-        for name in ("brier", "expected_brier", "roc_auc"):
+        for name in ("brier", "brier_low", "brier_high", "expected_brier", "skill", "roc_auc"):
             if scores[name] is not None:
                 yield Reading(f"meteo_live_{name}", f"Live {name} of served predictions", scores[name], version)
     for side in REPORTS:

@@ -326,15 +326,22 @@ def test_a_version_that_cannot_serve_is_not_promoted(client: TestClient, admin: 
     assert folders.aliases == {"champion": "1"}
 
 
-def test_live_quality_is_of_a_period_and_for_admins(client: TestClient, admin: dict[str, str]) -> None:
+def test_live_quality_is_of_forecasts_of_a_period_and_for_admins(
+    client: TestClient, admin: dict[str, str], store: ObservationStore, rows: Callable[..., Observations]
+) -> None:
     for day in (29, 30, 31):
         for humidity in (10, 90):
             body = {"station": "Sydney", "date": f"2020-01-{day}", "observation": {"humidity_3pm": humidity}}
             client.post("/predict", json=body).raise_for_status()
     assert client.get("/quality").status_code == 403
     (few,) = client.get("/quality", params={"start": "2020-01-01"}, headers=admin).json()
-    assert (few["verdict"], few["predictions"], few["brier"]) == ("not enough data", 6, None)
-    assert few["outcomes"] in (2, 4), "the rain of the last days has not been reported"
+    assert (few["verdict"], few["brier"], few["station"]) == ("not enough data", None, None)
+    assert (few["predictions"], few["outcomes"]) == (4, 0), "the rain after the 29th was stored before they were asked"
+    run = store.ingestions.begin("demo", {})
+    record = FileRecord("later", STORED, "demo", "[]", 1)
+    store.upsert(run.id, record, [Batch(rows(("Sydney", "2020-01-31", {"rainfall": 3.0})), "IDCJDW2124")])
+    (few,) = client.get("/quality", params={"start": "2020-01-01", "by": "station"}, headers=admin).json()
+    assert (few["predictions"], few["outcomes"], few["station"]) == (4, 2, "Sydney")
     assert client.get("/quality", params={"end": "2020-01-28"}, headers=admin).json() == []
     assert client.get("/quality", headers=admin).json() == [], "long ago"
 

@@ -1,14 +1,16 @@
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
 
 from meteo.observation import Observations
 from meteo.prediction_log import Record, outcomes
-from meteo.quality import NOT_ENOUGH, quality
+from meteo.quality import NOT_ENOUGH, genuine, quality
 
 Build = Callable[..., Observations]
+WET = {("Sydney", month): (100, 25) for month in range(1, 13)}
 
 
 def record(day: date, probability: float, version: str = "1", station: str = "Sydney") -> Record:
@@ -25,11 +27,35 @@ def test_the_outcome_is_the_rain_of_the_day_after(rows: Build) -> None:
 def test_scores_are_per_version_and_only_with_enough_outcomes(rows: Build) -> None:
     fell = rows(("Sydney", "2024-01-02", {"rainfall": 9}), ("Sydney", "2024-01-03", {"rainfall": 0}))
     served = [record(date(2024, 1, 1), 0.8), record(date(2024, 1, 2), 0.4), record(date(2024, 1, 1), 0.1, "10")]
-    one, ten = quality(served, fell, minimum=2)
+    one, ten = quality(served, fell, 2, WET)
     assert (one.model_version, one.predictions, one.outcomes, one.verdict) == ("1", 2, 2, "measured")
     assert one.brier == pytest.approx((0.2**2 + 0.4**2) / 2)
+    assert one.skill == pytest.approx(1 - 0.1 / ((0.75**2 + 0.25**2) / 2), abs=0.01), "against always saying 25 %"
+    assert 0.04 <= (one.brier_low or 0) <= 0.1 <= (one.brier_high or 0) <= 0.16
     assert (ten.model_version, ten.outcomes, ten.brier, ten.verdict) == ("10", 1, None, NOT_ENOUGH)
 
 
 def test_no_predictions_have_no_quality() -> None:
-    assert quality([], Observations.empty(), 1) == []
+    assert quality([], Observations.empty(), 1, {}) == []
+
+
+def test_scores_can_be_told_apart_by_station(rows: Build) -> None:
+    fell = rows(("Sydney", "2024-01-02", {"rainfall": 9}), ("Perth", "2024-01-02", {"rainfall": 0}))
+    served = [record(date(2024, 1, 1), 0.8), record(date(2024, 1, 1), 0.4, station="Perth")]
+    perth, sydney = quality(served, fell, 1, WET, by="station")
+    assert (perth.station, sydney.station) == ("Perth", "Sydney")
+    assert (perth.brier, sydney.brier) == pytest.approx((0.16, 0.04))
+    (both,) = quality(served, fell, 1, WET)
+    assert (both.station, both.outcomes) == (None, 2)
+
+
+def test_what_is_asked_when_its_period_is_over_or_its_rain_is_stored_is_no_forecast() -> None:
+    nine = datetime(2024, 1, 1, 22, tzinfo=UTC)  # 9am on the 2nd in Sydney, where the period of the 1st ends
+    early, late = (
+        replace(record(date(2024, 1, 1), 0.5), made_at=nine + timedelta(minutes=minutes)) for minutes in (-1, 0)
+    )
+    assert genuine([early, late], {}, simulated=False) == [early]
+    assert genuine([early, late], {}, simulated=True) == [early, late], "simulated days end by no real clock"
+    known = {("Sydney", date(2024, 1, 2)): nine}
+    assert genuine([early, late], known, simulated=True) == [early]
+    assert genuine([early, late], {("Perth", date(2024, 1, 2)): nine}, simulated=True) == [early, late]

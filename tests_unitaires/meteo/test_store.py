@@ -205,3 +205,25 @@ def test_a_run_records_its_counts_and_its_refused_rows(store: ObservationStore, 
     assert ended["finished_at"].tzinfo is not None
     (row,) = store.quarantine.of_run(run.id)
     assert (row["file"], row["reason"], row["row"]) == ("a.csv", refused.reason, {"humidity_3pm": 400})
+
+
+def test_when_rain_was_first_known_is_told_though_the_row_was_corrected_since(
+    store: ObservationStore, rows: Build
+) -> None:
+    first, second, third = (("Sydney", "2024-01-01", {"temp_9am": 20.0}), ("Sydney", "2024-01-01", {"rainfall": 2.0}),
+                            ("Sydney", "2024-01-01", {"rainfall": 3.0}))  # fmt: skip
+    times = []
+    for row in (first, second, third):
+        put(store, rows(row))
+        times.append(datetime.now(UTC))
+    put(store, rows(("Perth", "2024-01-01", {"rainfall": 0.0}), ("Perth", "2024-01-02", {"temp_9am": 9.0})))
+    known = store.rain_known_since(date(2024, 1, 1), date(2024, 1, 2))
+    assert set(known) == {("Sydney", date(2024, 1, 1)), ("Perth", date(2024, 1, 1))}
+    assert times[0] < known["Sydney", date(2024, 1, 1)] <= times[1], "not when it was corrected"
+    assert store.rain_known_since(date(2024, 1, 2), date(2024, 1, 9)) == {}
+
+
+def test_wet_days_are_counted_by_station_and_month(store: ObservationStore, rows: Build) -> None:
+    put(store, rows(("Sydney", "2024-01-01", {"rainfall": 1.0}), ("Sydney", "2024-01-02", {"rainfall": 1.2}),
+                    ("Sydney", "2024-01-03", {"sunshine": 2}), ("Sydney", "2023-02-01", {"rainfall": 9})))  # fmt: skip
+    assert store.wet_days() == {("Sydney", 1): (2, 1), ("Sydney", 2): (1, 1)}

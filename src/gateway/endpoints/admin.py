@@ -153,12 +153,13 @@ async def data_quality(
 
 @router.get("/quality", response_model=list[LiveQuality])
 async def quality(
-    request: Request, admin: CurrentAdmin, wired: Wired, start: Day | None = None, end: Day | None = None
-) -> Response:
-    """How each version's served forecasts did, once it is known what fell: Brier score, AUC, reliability. By default of
-    the last 90 days."""
-    params = {name: day.isoformat() for name, day in (("start", start), ("end", end)) if day is not None}
-    return await wired.model_api.ask(request, admin, "GET", "quality", params=params)
+    request: Request, admin: CurrentAdmin, wired: Wired, start: Day | None = None, end: Day | None = None,
+    by: Literal["version", "station"] = "version",
+) -> Response:  # fmt: skip
+    """How each version's served forecasts did, once it is known what fell: Brier score with its interval and skill,
+    AUC, reliability; at all stations or each. By default of the last 90 days. Hindsight is left out."""
+    days = {name: day.isoformat() for name, day in (("start", start), ("end", end)) if day is not None}
+    return await wired.model_api.ask(request, admin, "GET", "quality", params={**days, "by": by})
 
 
 @router.get("/models", response_model=list[ModelVersion])
