@@ -24,12 +24,13 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    delete,
     insert,
     select,
 )
 from sqlalchemy.exc import DBAPIError
 
-from meteo.database import UtcDateTime
+from meteo.database import UtcDateTime, writing
 from meteo.errors import Unavailable
 from meteo.migrate import Schema
 from meteo.observation import RAIN_THRESHOLD_MM, Floats, Observations
@@ -223,6 +224,12 @@ def records(
         query = query.where(PREDICTIONS.c.station == station)
     with engine.connect() as connection:
         return [Record(**row) for row in connection.execute(query).mappings()]
+
+
+def forget(engine: Engine, before: datetime) -> int:
+    """Remove what was answered before an instant; how many that were."""
+    with writing(engine) as connection:
+        return connection.execute(delete(PREDICTIONS).where(PREDICTIONS.c.made_at < before)).rowcount
 
 
 def rainfall_after(records: Sequence[Record], observations: Observations) -> Floats:

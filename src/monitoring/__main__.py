@@ -20,7 +20,7 @@ from meteo.database import connect
 from meteo.errors import NotEnoughData
 from meteo.metrics import Reading
 from meteo.observation import Observations
-from meteo.prediction_log import PredictionLog, records
+from meteo.prediction_log import PredictionLog, forget, records
 from meteo.quality import Quality, genuine, quality
 from meteo.registry import Registry
 from meteo.settings import Settings
@@ -66,6 +66,8 @@ def backtest(
 def _run(settings: Settings) -> dict[str, Any]:
     engine = connect(settings.predictions_url)
     PredictionLog(engine).create()
+    keep = settings.monitoring.keep_days
+    forgotten = forget(engine, datetime.now(UTC) - timedelta(days=keep)) if keep else 0
     served = records(engine)
     store = _store(settings)
     observations = store.window()
@@ -81,7 +83,7 @@ def _run(settings: Settings) -> dict[str, Any]:
     drift = find(observations, served)
     run = _publish(MlflowClient(settings.mlflow.address), settings.monitoring.experiment, found, drift)
     return {
-        "mlflow_run": run, "predictions": len(served), "forecasts": len(forecasts),
+        "mlflow_run": run, "predictions": len(served), "forecasts": len(forecasts), "forgotten": forgotten,
         "quality": [asdict(scores) for scores in found], "drift": drift.summary(), "retrain": asdict(retrain),
     }  # fmt: skip
 

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 from pydantic import TypeAdapter
@@ -95,8 +96,30 @@ class Gateway:
         found: list[dict[str, Any]] = self._call("GET", "/admin/models", access).json()
         return found
 
+    def read(self, access: str, *path: str, **params: Any) -> Any:
+        """The answer to a GET."""
+        return self._call("GET", _path(path), access, params=params).json()
+
+    def send(self, access: str, method: str, *path: str, body: Any = None) -> Any:
+        """Have something changed; the answer, None where there is none."""
+        options = {} if body is None else {"json": body}
+        answer = self._call(method, _path(path), access, **options)
+        return answer.json() if answer.content else None
+
+    def drift_page(self, access: str, report: str, side: str) -> str:
+        """Evidently's page, to be shown in a frame without an origin."""
+        return self._call("GET", _path(("admin", "drift", report, "report")), access, params={"of": side}).text
+
+    def batch(self, access: str, rows: bytes) -> bytes:
+        """A CSV of station-days answered row by row, as CSV."""
+        return self._call(
+            "POST", "/predict/batch", access, content=rows, headers={"Content-Type": "text/csv", "Accept": "text/csv"}
+        ).content
+
     def _call(self, method: str, path: str, access: str = "", **options: Any) -> httpx.Response:
-        headers = {"X-Request-ID": uuid.uuid4().hex} | ({"Authorization": f"Bearer {access}"} if access else {})
+        headers = {"X-Request-ID": uuid.uuid4().hex} | options.pop("headers", {})
+        if access:
+            headers["Authorization"] = f"Bearer {access}"
         try:
             answer = self._client.request(method, path, headers=headers, **options)
         except httpx.HTTPError as error:
@@ -104,6 +127,10 @@ class Gateway:
         if answer.is_success:
             return answer
         raise _error(answer)
+
+
+def _path(parts: tuple[str, ...]) -> str:
+    return "".join(f"/{quote(part, safe='')}" for part in parts)
 
 
 def _tokens(answer: httpx.Response) -> Tokens:

@@ -170,3 +170,96 @@ def test_the_api_gives_the_same_probability_as_the_batch_pipeline(system: Any, t
             answer = client.post("/predict", json={"station": station[row], "date": date, "observation": known}).json()
             assert answer["model"]["version"] == champion.version
             assert answer["probability"] == pytest.approx(batch[row], abs=1e-6)
+
+
+PAGES = {
+    "map": "Rain across Australia", "history": "History", "batch": "Many at once", "account": "Account",
+}  # fmt: skip
+OFFICE = {
+    "pipelines": "Pipelines", "quality": "Quality and drift", "models": "Models", "users": "Users", "audit": "Audit",
+    "system": "System",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("role", ["user", "admin"])
+def test_every_page_opens_for_those_it_is_for(visit: Visit, system: Any, role: str) -> None:
+    page = visit(role)
+    for path, title in PAGES.items() | OFFICE.items():
+        page.goto(f"{system.console}/{path}")
+        if role == "admin" or path in PAGES:
+            expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()
+            expect(page.get_by_test_id("stException")).to_have_count(0)
+            expect(page.get_by_test_id("stAlertContentError")).to_have_count(0)
+        else:
+            expect(page.get_by_text("Page not found")).to_be_visible()
+
+
+def test_the_map_has_every_station_as_a_dot_and_in_the_table(visit: Visit, system: Any) -> None:
+    page = visit("user")
+    page.goto(f"{system.console}/map")
+    expect(page.get_by_text(re.compile(r"stored observations of \d+ of 49 stations"))).to_be_visible()
+    expect(page.get_by_test_id("stVegaLiteChart").locator("canvas, svg").first).to_be_visible()
+    expect(page.get_by_test_id("stDataFrame")).to_be_visible()
+
+
+def test_a_forecast_is_in_the_history_and_another_users_is_not(visit: Visit, system: Any) -> None:
+    page = visit("user")
+    forecast(page)
+    page.goto(f"{system.console}/history")
+    expect(page.get_by_text("Rain in the 24 h to 9am (mm)")).to_be_visible()
+    page.get_by_role("tab", name="Forecasts").click()
+    expect(page.get_by_test_id("stDataFrame").last).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download as CSV").last.click()
+    lines = Path(download.value.path()).read_text().splitlines()
+    assert lines[0] == "asked,day observed,chance,said,fell (mm),then,version", "not by whom: only one's own are shown"
+    assert len(lines) >= 2
+
+
+def test_a_csv_is_answered_line_by_line(visit: Visit, system: Any, tmp_path: Path) -> None:
+    page = visit("user")
+    page.goto(f"{system.console}/batch")
+    with page.expect_download() as template:
+        page.get_by_role("button", name="Download a template").click()
+    given = tmp_path / "given.csv"
+    hostile = "=HYPERLINK(1),2017-06-25,80"
+    header = "station,date,humidity_3pm"
+    assert Path(template.value.path()).read_text().startswith("station,date,min_temp")
+    given.write_text(f"{header}\nSydney,2017-06-25,80\n{hostile}\n")
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(given)
+    expect(page.get_by_text("2 lines were answered.")).to_be_visible()
+    with page.expect_download() as answers:
+        page.get_by_role("button", name="Download the answers").click()
+    lines = Path(answers.value.path()).read_text().splitlines()
+    assert "unknown station" in lines[2].lower() or "not a station" in lines[2].lower()
+    assert not lines[2].startswith("=")
+
+
+def test_a_key_is_made_used_and_revoked(visit: Visit, system: Any) -> None:
+    page = visit("user")
+    page.goto(f"{system.console}/account")
+    page.get_by_label("What is it for?").fill("a program")
+    page.get_by_role("button", name="Make a key").click()
+    key = page.get_by_test_id("stCode").inner_text().strip()
+    asked = {"headers": {"Authorization": f"Bearer {key}"}, "trust_env": False}
+    assert httpx.get(f"{system.gateway}/me", **asked).status_code == 200
+    page.get_by_role("button", name="Revoke").first.click()
+    expect(page.get_by_role("button", name="Revoke")).to_have_count(0)
+    assert httpx.get(f"{system.gateway}/me", **asked).status_code == 401
+
+
+def test_an_admin_makes_and_removes_an_account(visit: Visit, system: Any) -> None:
+    page = visit("admin")
+    page.goto(f"{system.console}/users")
+    page.get_by_label("User name").fill("newcomer")
+    page.get_by_role("button", name="Make an account").click()
+    password = page.get_by_test_id("stCode").inner_text().strip()
+    login = {"username": "newcomer", "password": password}
+    assert httpx.post(f"{system.gateway}/token", data=login, trust_env=False).status_code == 200
+    page.get_by_text("newcomer · user").click()
+    page.get_by_text("Really remove").last.click()
+    page.get_by_role("button", name="Remove", exact=True).last.click()
+    expect(page.get_by_text("newcomer · user")).to_have_count(0)
+    assert httpx.post(f"{system.gateway}/token", data=login, trust_env=False).status_code == 401
+    page.goto(f"{system.console}/audit")
+    expect(page.get_by_test_id("stDataFrame")).to_be_visible()

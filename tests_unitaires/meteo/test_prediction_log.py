@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from sqlalchemy import text
 
 from meteo.database import connect, writing
 from meteo.errors import Unavailable
-from meteo.prediction_log import PredictionLog, Record, records
+from meteo.prediction_log import PredictionLog, Record, forget, records
 
 
 def record(number: int) -> Record:
@@ -73,3 +74,16 @@ def test_it_writes_on_postgresql_too(postgres: Callable[[], str]) -> None:
     assert found[0].made_at.tzinfo is not None
     log.stop()
     engine.dispose()
+
+
+def test_what_is_old_enough_is_forgotten_and_nothing_else(database: str) -> None:
+    log = PredictionLog(connect(database))
+    log.start()
+    now = datetime.now(UTC)
+    old, young = (replace(record(number), made_at=now - timedelta(days=days)) for number, days in ((1, 31), (2, 29)))
+    asyncio.run(log.append([old, young]))
+    assert forget(log.engine, now - timedelta(days=30)) == 1
+    assert [found.prediction_id for found in records(log.engine)] == ["p2"]
+    assert forget(log.engine, now - timedelta(days=30)) == 0
+    log.stop()
+    log.engine.dispose()
