@@ -51,9 +51,9 @@ class Gateway:
     def log_out(self, access: str) -> None:
         self._call("POST", "/logout", access)
 
-    def me(self, access: str) -> dict[str, str]:
-        """username and role, as they are now."""
-        found: dict[str, str] = self._call("GET", "/me", access).json()
+    def me(self, access: str) -> dict[str, Any]:
+        """username, role and must_change_password, as they are now."""
+        found: dict[str, Any] = self._call("GET", "/me", access).json()
         return found
 
     def status(self) -> dict[str, Any]:

@@ -39,6 +39,9 @@ try:
     with st.sidebar:
         st.markdown(f"Logged in as **{who.username}** ({who.role})")
         st.markdown('<a href="/logout" target="_self">Log out</a>', unsafe_allow_html=True)
-    st.navigation(pages).run()
+    if who.must_change:
+        st.navigation([st.Page(account.show_password, title="Account", url_path="account", default=True)]).run()
+    else:
+        st.navigation(pages).run()
 except MeteoError as error:
     st.error(f"{error.title}: {error.detail}")

@@ -39,6 +39,7 @@ class Identity:
     username: str
     role: str
     access: str
+    must_change: bool = False
 
 
 class ConsoleSessions:
@@ -79,7 +80,7 @@ class ConsoleSessions:
         except NotAuthenticated:
             self._forget(session)
             raise
-        return Identity(who["username"], who["role"], access)
+        return Identity(who["username"], who["role"], access, who["must_change_password"])
 
     def close(self, session: str | None) -> None:
         """End the session here and at the gateway; when the gateway is away its tokens still run out by themselves."""

@@ -56,7 +56,7 @@ class FakeGateway:
             if call == "POST /logout":
                 self.live.clear()
                 return Response(status_code=204)
-            return JSONResponse({"username": "ann", "role": "user"})
+            return JSONResponse({"username": "ann", "role": "user", "must_change_password": False})
 
         return Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])
 

@@ -31,7 +31,7 @@ def test_a_gateway_that_is_away_is_said_to_be() -> None:
 
 def test_who_one_is_comes_from_the_gateway(gateway: Gateway, fake: Any) -> None:
     tokens = gateway.log_in("ann", "right password")
-    assert gateway.me(tokens.access) == {"username": "ann", "role": "user"}
+    assert gateway.me(tokens.access) == {"username": "ann", "role": "user", "must_change_password": False}
     gateway.log_out(tokens.access)
     with pytest.raises(NotAuthenticated):
         gateway.me(tokens.access)

@@ -17,6 +17,14 @@ def show() -> None:
         _keys()
 
 
+def show_password() -> None:
+    """All there is for those whose password an admin has given."""
+    identity()
+    st.title("Choose a password")
+    st.info("Your password was given by an admin, who knows it: change it, then log in again.")
+    _password()
+
+
 def _password() -> None:
     st.subheader("Password")
     with st.form("password", clear_on_submit=True):
@@ -28,8 +36,8 @@ def _password() -> None:
                 st.error("The two new passwords differ.")
             else:
                 with told():
-                    send("POST", "me", "password", body={"old": old, "new": new})
-                    st.success("Changed. Every other session of yours has ended.")
+                    send("POST", "me", "password", body={"current": old, "new": new})
+                    st.success("Changed. All your sessions have ended: log in again with the new password.")
 
 
 def _keys() -> None:

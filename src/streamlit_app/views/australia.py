@@ -13,8 +13,8 @@ from meteo.contract import Forecast
 from streamlit_app.views.common import read, told
 
 _OUTLINE = Path(__file__).parent.parent / "australia.json"
-_LABELLED = 0.05
-"""Labels are thinned: a station within so many degrees (squared distance) of a labelled one is a dot only."""
+_LABEL_DEGREES = 11.0, 1.7
+"""What a label covers of longitude and latitude: where it would cover another, a station is a dot only."""
 
 
 def show() -> None:
@@ -74,8 +74,9 @@ def _map(table: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
 def _labelled(table: pd.DataFrame) -> list[str]:
     """The stations whose names do not cover each other, the wettest first."""
     chosen: list[tuple[str, float, float]] = []
+    wide, high = _LABEL_DEGREES
     for name, latitude, longitude in table[["station", "latitude", "longitude"]].itertuples(index=False):
-        if all((latitude - y) ** 2 * 6 + (longitude - x) ** 2 / 4 > _LABELLED * 100 for _, y, x in chosen):
+        if all(abs(latitude - y) > high or abs(longitude - x) > wide for _, y, x in chosen):
             chosen.append((name, latitude, longitude))
     return [name for name, _, _ in chosen]
 
