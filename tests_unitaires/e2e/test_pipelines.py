@@ -229,22 +229,10 @@ def text_of(mail: email.message.EmailMessage) -> str:
     return f"{mail['Subject']} {body.get_content() if body else ''}"
 
 
-def test_a_new_version_is_served_and_the_old_one_is_kept_as_previous(admin: httpx.Client) -> None:
-    before = aliases(admin)["champion"]
-    run = finished(admin, "training", launched(admin, "training", params={"max_depth": 7}))
-    assert run["state"] == "success", explained(admin, run)
-    assert [task["task"] for task in run["tasks"]] == TASKS
-    assert {task["state"] for task in run["tasks"]} == {"success"}
-    summaries = {task["task"]: task["summary"] for task in run["tasks"]}
-    assert summaries["promote"]["promoted"] is True, summaries["promote"]
-    after = aliases(admin)
-    assert after["champion"] == summaries["train"]["version"] == served(admin) == summaries["smoke"]["version"]
-    assert after["previous"] == before
-    assert summaries["smoke"]["stations"] > 1
-    assert "asked by" in run["note"]
-
-
-def test_a_killed_fit_is_tried_again_and_registers_one_version(system: Any, admin: httpx.Client) -> None:
+def test_a_killed_fit_is_tried_again_and_its_one_version_is_served_the_old_one_kept_as_previous(
+    system: Any, admin: httpx.Client
+) -> None:
+    champion = aliases(admin)["champion"]
     before = {model["version"] for model in admin.get("/admin/models").json()}
     run_id = launched(admin, "training")
     process = _fitting(system)
@@ -253,10 +241,17 @@ def test_a_killed_fit_is_tried_again_and_registers_one_version(system: Any, admi
     process.kill()
     run = finished(admin, "training", run_id)
     assert run["state"] == "success", explained(admin, run)
+    assert [task["task"] for task in run["tasks"]] == TASKS
     tries = {task["task"]: task["try_number"] for task in run["tasks"]}
     assert tries == {**dict.fromkeys(TASKS, 1), "train": 2}
-    after = {model["version"] for model in admin.get("/admin/models").json()}
-    assert len(after - before) == 1
+    (made,) = {model["version"] for model in admin.get("/admin/models").json()} - before
+    summaries = {task["task"]: task["summary"] for task in run["tasks"]}
+    assert summaries["promote"]["promoted"] is True, summaries["promote"]["reasons"]
+    after = aliases(admin)
+    assert made == after["champion"] == summaries["train"]["version"] == served(admin) == summaries["smoke"]["version"]
+    assert after["previous"] == champion
+    assert summaries["smoke"]["stations"] > 1
+    assert "asked by" in run["note"]
 
 
 def test_a_run_can_be_cancelled_and_a_failed_task_run_again(system: Any, admin: httpx.Client) -> None:
