@@ -40,7 +40,7 @@ check: setup-dev ## format, lint, types, imports, shell
 	.venv/bin/shellcheck --shell=dash deploy/images/airflow-init
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
 	promtool check config --syntax-only deploy/observability/prometheus.yml
-	promtool test rules deploy/observability/rules.test.yml
+	promtool test rules deploy/observability/rules.test.yml deploy/observability/rules.days.test.yml
 	amtool check-config deploy/observability/alertmanager.yml
 
 format: setup-dev ## put the code into the project's form

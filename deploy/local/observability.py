@@ -39,6 +39,7 @@ def write_files(folder: Path, settings: Settings) -> None:
         "prometheus": settings.prometheus, "alertmanager": settings.alertmanager,
     }  # fmt: skip
     targets = {job: [f"{service.host}:{service.port}"] for job, service in addresses.items()}
+    targets["console"] = [f"{settings.console.host}:{settings.console.metrics_port}"]
     prometheus = yaml.safe_load((FILES / "prometheus.yml").read_text(encoding="utf-8"))
     prometheus["global"] = dict.fromkeys(("scrape_interval", "evaluation_interval"),
                                          f"{settings.prometheus.scrape_seconds}s")  # fmt: skip

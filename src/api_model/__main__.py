@@ -7,7 +7,7 @@ from api_model.app import create_app
 from api_model.neighbours import Neighbours
 from api_model.predictor import Predictor
 from api_model.shelf import Shelf
-from meteo import logs
+from meteo import logs, tracing
 from meteo.auth import ServiceTokens
 from meteo.database import connect
 from meteo.prediction_log import PredictionLog
@@ -42,6 +42,7 @@ def serve(app: FastAPI, settings: Settings) -> None:
 def main() -> None:
     settings = Settings()
     logs.configure("api_model", settings.log_level)
+    tracing.configure("api_model", settings.otlp_endpoint)
     serve(application(settings, PredictionLog(connect(settings.predictions_url))), settings)
 
 

@@ -24,7 +24,7 @@ from gateway.tokens import AccessTokens
 from gateway.upstream import ModelApi, Upstream
 from gateway.users import Role, Users, bootstrap
 from gateway.wire import Wire
-from meteo import job, logs
+from meteo import job, logs, tracing
 from meteo.auth import ServiceTokens
 from meteo.database import connect
 from meteo.settings import Gateway, Settings
@@ -62,6 +62,7 @@ def door() -> FastAPI:
     """The gateway of the settings, as each worker makes it."""
     settings = Settings()
     logs.configure("gateway", settings.log_level)
+    tracing.configure("gateway", settings.otlp_endpoint)
     engine = connect(settings.gateway_url)
     model_api = Upstream("the model API", settings.api_model.address, 10)
     airflow = Upstream("Airflow", settings.airflow.address, 20)

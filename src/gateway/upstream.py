@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from yarl import URL
 
 from gateway.users import User
-from meteo import web
+from meteo import tracing, web
 from meteo.auth import Caller, ServiceTokens
 from meteo.errors import NotFound, Unavailable, UpstreamFailed
 
@@ -113,6 +113,7 @@ class Upstream:
         began = time.monotonic()
         try:
             timeout = aiohttp.ClientTimeout(total=deadline or self._deadline)
+            options["headers"] = {**options.get("headers", {}), **tracing.headers()}
             async with self._client().request(
                 method, url, timeout=timeout, allow_redirects=False, **options
             ) as answer:  # fmt: skip

@@ -111,6 +111,7 @@ class Gateway(Service):
 
 class Console(Service):
     port: int = 8002
+    metrics_port: int = 8003
     idle_minutes: int = 60
 
 
@@ -165,6 +166,7 @@ class Settings(BaseSettings):
     home: Path = Path("data")
     environment: Literal["development", "production"] = "development"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    otlp_endpoint: str = Field("", description="OpenTelemetry collector, such as http://localhost:4318; empty: none")
     service_secret: SecretStr = SecretStr("")
     store: Store = Store()
     ingest: Ingest = Ingest()

@@ -29,6 +29,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from meteo import tracing
 from meteo.contract import Problem, field_errors
 from meteo.errors import (
     InvalidInput,
@@ -72,6 +73,7 @@ class RequestContext:
         scope.setdefault("state", {})["request_id"] = request_id
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
+        began = tracing.begin(scope)
         started, status, begun = time.perf_counter(), 500, False
 
         async def answer(message: Message) -> None:
@@ -106,6 +108,7 @@ class RequestContext:
             seconds = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", "unmatched")
             self.metrics.observe(scope["method"], route, status, seconds)
+            tracing.end(began, scope["method"], route, status, request_id)
             if not route.startswith(("/health", "/metrics")):
                 request_line(scope["method"], route, status, seconds, request_id, scope["state"].get("said"))
 

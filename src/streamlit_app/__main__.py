@@ -16,7 +16,9 @@ def main() -> None:
     sessions = ConsoleSessions(
         connect(f"sqlite:///{settings.home / 'console.db'}"), gateway, settings.console.idle_minutes
     )
-    app = create_app(Desk(gateway, sessions), secure=settings.console.address.startswith("https://"))
+    desk = Desk(gateway, sessions)
+    desk.metrics.serve(settings.console.host, settings.console.metrics_port, sessions.count)
+    app = create_app(desk, secure=settings.console.address.startswith("https://"))
     app.run(
         config={
             "server.address": settings.console.host,

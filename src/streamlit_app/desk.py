@@ -1,11 +1,12 @@
 """What the pages work with: set once at start, read by every script run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import streamlit as st
 
 from meteo.errors import NotAuthenticated
 from streamlit_app.client import Gateway
+from streamlit_app.metrics import ConsoleMetrics
 from streamlit_app.session import COOKIE, ConsoleSessions, Identity
 
 
@@ -13,6 +14,7 @@ from streamlit_app.session import COOKIE, ConsoleSessions, Identity
 class Desk:
     gateway: Gateway
     sessions: ConsoleSessions
+    metrics: ConsoleMetrics = field(default_factory=ConsoleMetrics)
 
 
 _desk: Desk | None = None

@@ -40,8 +40,10 @@ try:
         st.markdown(f"Logged in as **{who.username}** ({who.role})")
         st.markdown('<a href="/logout" target="_self">Log out</a>', unsafe_allow_html=True)
     if who.must_change:
-        st.navigation([st.Page(account.show_password, title="Account", url_path="account", default=True)]).run()
+        page = st.navigation([st.Page(account.show_password, title="Account", url_path="account", default=True)])
     else:
-        st.navigation(pages).run()
+        page = st.navigation(pages)
+    with desk().metrics.page(page.title):
+        page.run()
 except MeteoError as error:
     st.error(f"{error.title}: {error.detail}")

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Engine, Float, MetaData, Row, String, Table, delete, insert, select, update
+from sqlalchemy import Column, Engine, Float, MetaData, Row, String, Table, delete, func, insert, select, update
 
 from meteo.database import writing
 from meteo.errors import MeteoError, NotAuthenticated
@@ -71,6 +71,12 @@ class ConsoleSessions:
                 .values(seen_at=now)
             )
         return touched.rowcount == 1
+
+    def count(self) -> int:
+        """How many sessions are open."""
+        alive = SESSIONS.c.seen_at >= time.time() - self._idle_seconds
+        with self._engine.connect() as connection:
+            return connection.scalar(select(func.count()).select_from(SESSIONS).where(alive)) or 0
 
     def identify(self, session: str | None) -> Identity:
         """Who is behind the cookie; NotAuthenticated when nobody is (any more), and the session is closed then."""

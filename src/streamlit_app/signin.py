@@ -43,6 +43,7 @@ class Gate:
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
+                self._desk.metrics.answered(scope["method"], scope["path"], message["status"])
                 message["headers"] = [*message["headers"], *_HEADERS]
             await send(message)
 

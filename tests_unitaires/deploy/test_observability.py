@@ -24,9 +24,10 @@ def alert_rules() -> list[dict[str, Any]]:
 
 def test_every_alert_is_shown_to_fire_and_to_stay_silent() -> None:
     cases: dict[str, set[bool]] = {}
-    for test in yaml.safe_load((FILES / "rules.test.yml").read_text())["tests"]:
-        for case in test["alert_rule_test"]:
-            cases.setdefault(case["alertname"], set()).add(bool(case["exp_alerts"]))
+    for name in ("rules.test.yml", "rules.days.test.yml"):
+        for test in yaml.safe_load((FILES / name).read_text())["tests"]:
+            for case in test["alert_rule_test"]:
+                cases.setdefault(case["alertname"], set()).add(bool(case["exp_alerts"]))
     assert cases == {rule["alert"]: {True, False} for rule in alert_rules()}
 
 

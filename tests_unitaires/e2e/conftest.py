@@ -51,11 +51,12 @@ def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         _missing("needs Airflow's environment: make setup")
     home = tmp_path_factory.mktemp("home")
     parts = ("GATEWAY", "API_MODEL", "CONSOLE", "AIRFLOW", "MLFLOW", "PROMETHEUS", "ALERTMANAGER", "NODE_EXPORTER")
-    ports = dict(zip((*parts, "DEMO"), _free_ports(len(parts) + 1), strict=True))
+    ports = dict(zip((*parts, "DEMO", "METRICS"), _free_ports(len(parts) + 2), strict=True))
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("METEO_")},
         "METEO_HOME": str(home),
         "METEO_INGEST__DEMO_URL": f"http://127.0.0.1:{ports['DEMO']}",
+        "METEO_CONSOLE__METRICS_PORT": str(ports["METRICS"]),
         **{f"METEO_{part}__PORT": str(ports[part]) for part in parts},
         **getattr(request.module, "SETTINGS", {}),
     }

@@ -191,7 +191,7 @@ def test_a_failing_instrument_is_reported_within_a_week_alarmed_of_and_mailed_ab
 def test_prometheus_scrapes_every_part_and_hears_of_the_jobs(system: Any) -> None:
     assert all(point["value"][1] == "1" for point in asked(system, "up"))
     assert {point["metric"]["job"] for point in asked(system, "up")} == {
-        "gateway", "api_model", "node", "prometheus", "alertmanager",
+        "gateway", "api_model", "console", "node", "prometheus", "alertmanager",
     }  # fmt: skip
     jobs = {point["metric"]["job_name"] for point in asked(system, "meteo_job_last_success_timestamp_seconds")}
     assert {"ingest", "preprocessing", "train", "promote", "reload", "smoke", "monitoring"} <= jobs
