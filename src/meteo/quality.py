@@ -65,7 +65,7 @@ def quality(
     records: Sequence[Record], observations: Observations, minimum: int, wet: Wet, by: By = "version"
 ) -> list[Quality]:
     """Scores per model version (and station), in order; below `minimum` outcomes the verdict is that."""
-    outcome, usual = outcomes(records, observations), _climatology(records, wet)
+    outcome, usual = outcomes(records, observations), climatology(records, wet)
     groups: dict[tuple[str, str | None], list[int]] = {}
     for row, record in enumerate(records):
         groups.setdefault((record.model_version, record.station if by == "station" else None), []).append(row)
@@ -93,8 +93,8 @@ def _scores(
     )  # fmt: skip
 
 
-def _climatology(records: Sequence[Record], wet: Wet) -> Floats:
-    """How often it is wet at the station in the month that each forecast is for."""
+def climatology(records: Sequence[Record], wet: Wet) -> Floats:
+    """How often it is wet at the station in the month that each forecast is for, (n,)."""
     known, rainy = (sum(counts[index] for counts in wet.values()) for index in (0, 1))
     overall = (rainy + 1) / (known + 2)
     rates = []

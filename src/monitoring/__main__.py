@@ -26,7 +26,7 @@ from meteo.registry import Registry
 from meteo.settings import Settings
 from meteo.store import ObservationStore
 from monitoring import backtest as replay
-from monitoring.decision import decide
+from monitoring.decision import Champion, decide
 from monitoring.departures import Panel
 from monitoring.drift import Watch
 from monitoring.summary import Drift, find
@@ -75,10 +75,9 @@ def _run(settings: Settings) -> dict[str, Any]:
     days = [record.day for record in served] or [date.min]
     known = store.rain_known_since(min(days), max(days) + timedelta(days=1))
     forecasts = genuine(served, known, store.simulated() is True)
-    found = quality(forecasts, observations, minimum, store.wet_days())
-    champion = Registry(settings.mlflow.address, settings.train.model_name).find("champion")
-    made = datetime.fromtimestamp(champion.created_at_ms / 1000, UTC) if champion else None
-    retrain = decide(forecasts, observations, champion.version if champion else None, made, datetime.now(UTC), minimum,
+    wet = store.wet_days()
+    found = quality(forecasts, observations, minimum, wet)
+    retrain = decide(forecasts, observations, wet, _champion(settings), datetime.now(UTC), minimum,
                      settings.monitoring.cooldown_days)  # fmt: skip
     drift = find(observations, served)
     run = _publish(MlflowClient(settings.mlflow.address), settings.monitoring.experiment, found, drift)
@@ -86,6 +85,13 @@ def _run(settings: Settings) -> dict[str, Any]:
         "mlflow_run": run, "predictions": len(served), "forecasts": len(forecasts), "forgotten": forgotten,
         "quality": [asdict(scores) for scores in found], "drift": drift.summary(), "retrain": asdict(retrain),
     }  # fmt: skip
+
+
+def _champion(settings: Settings) -> Champion | None:
+    found = Registry(settings.mlflow.address, settings.train.model_name).find("champion")
+    if found is None:
+        return None
+    return Champion.of(found.version, datetime.fromtimestamp(found.created_at_ms / 1000, UTC), found.tags)
 
 
 def _store(settings: Settings) -> ObservationStore:

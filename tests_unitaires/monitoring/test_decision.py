@@ -1,16 +1,18 @@
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 
 from meteo.observation import Observations
 from meteo.prediction_log import Record
-from monitoring.decision import Decision, decide
+from monitoring.decision import Champion, Decision, decide
 
 Build = Callable[..., Observations]
 START, DAYS = date(2024, 1, 1), 400
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
-OLD = datetime(2024, 1, 1, tzinfo=UTC)
+CHAMPION = Champion("3", datetime(2024, 1, 1, tzinfo=UTC), 0.35)
+WET = {("Sydney", month): (1000, 400) for month in range(1, 13)}
 
 
 def served(rows: Build, honest: bool, version: str = "3") -> tuple[list[Record], Observations]:
@@ -29,8 +31,8 @@ def served(rows: Build, honest: bool, version: str = "3") -> tuple[list[Record],
 
 
 def asked(rows: Build, honest: bool, **changes: object) -> Decision:
-    given = {"champion": "3", "trained_at": OLD, "now": NOW, "minimum": 100, "cooldown_days": 7, **changes}
-    return decide(*served(rows, honest), **given)  # type: ignore[arg-type]
+    given = {"champion": CHAMPION, "now": NOW, "minimum": 100, "cooldown_days": 7, **changes}
+    return decide(*served(rows, honest), WET, **given)  # type: ignore[arg-type]
 
 
 def test_a_model_that_keeps_its_promise_is_left_alone(rows: Build) -> None:
@@ -52,14 +54,30 @@ def test_too_few_outcomes_are_no_verdict(rows: Build) -> None:
 
 
 def test_another_versions_failure_says_nothing_of_the_champion(rows: Build) -> None:
-    assert "0 outcomes" in asked(rows, honest=False, champion="4").reason
+    assert "0 outcomes" in asked(rows, honest=False, champion=replace(CHAMPION, version="4")).reason
 
 
 def test_a_young_model_is_given_time(rows: Build) -> None:
-    found = asked(rows, honest=False, trained_at=NOW - timedelta(days=6))
+    found = asked(rows, honest=False, champion=replace(CHAMPION, trained_at=NOW - timedelta(days=6)))
     assert (found.ask, "less than 7 days ago" in found.reason) == (False, True)
-    assert asked(rows, honest=False, trained_at=NOW - timedelta(days=8)).ask
+    assert asked(rows, honest=False, champion=replace(CHAMPION, trained_at=NOW - timedelta(days=8))).ask
 
 
 def test_without_a_champion_nothing_is_asked(rows: Build) -> None:
     assert not asked(rows, honest=False, champion=None).ask
+
+
+def test_forecasts_that_keep_their_word_but_say_nothing_are_not_good_enough(rows: Build) -> None:
+    """Always saying how often it rains is calibrated: only the lack of skill tells."""
+    records, fell = served(rows, honest=True)
+    empty = [replace(record, probability=0.4) for record in records]
+    found = decide(empty, fell, WET, CHAMPION, NOW, 100, 7)
+    assert found.ask
+    assert "surely below 0.17" in found.reason or "surely below 0.18" in found.reason
+    assert not decide(empty, fell, WET, replace(CHAMPION, promised_skill=None), NOW, 100, 7).ask
+
+
+def test_the_promised_skill_is_against_the_rate_of_the_held_out_days() -> None:
+    found = Champion.of("3", NOW, {"brier": "0.12", "base_rate": "0.2"})
+    assert abs((found.promised_skill or 0) - 0.25) < 1e-9
+    assert Champion.of("3", NOW, {}).promised_skill is None
