@@ -5,7 +5,7 @@ export METEO_HOME ?= data
 MACHINE = .venv/bin/python deploy/local/machine.py
 GROUPS = build ingest preprocessing train monitoring jobs_all api_model gateway streamlit_app mlflow airflow local dev
 
-.PHONY: help setup setup-dev up down status logs test check format backtest ablation bench soak journey lock
+.PHONY: help setup setup-dev up down status logs test check format backtest ablation bench soak secrets journey lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -65,6 +65,9 @@ bench: setup ## ratios against named rivals -> reports/bench.json: HISTORY=weath
 
 soak: setup ## a mixed load on the running system, whose model API is killed meanwhile: [SECONDS=600] [USERS=200]
 	@.venv/bin/python deploy/local/soak.py --seconds "$(or $(SECONDS),600)" --users "$(or $(USERS),200)"
+
+secrets: ## .env with random secrets for the containers, unless there is one
+	python3 deploy/images/make_secrets.py
 
 journey: ## a forecast and every pipeline of the containers, through the GATEWAY
 	docker-compose exec -T gateway cat /data/credentials.json | .venv/bin/python deploy/local/journey.py $(GATEWAY)

@@ -5,12 +5,13 @@ from typing import Any
 
 import streamlit as st
 
-from meteo.errors import MeteoError, NotAuthenticated
 from meteo.station import stations
 from streamlit_app.desk import desk, identity
+from streamlit_app.views.common import admin_only, read, send, told
 
 _DAGS = ("ingestion", "training", "monitoring")
 _RUNNING = ("queued", "running")
+_FAILED = ("failed", "upstream_failed")
 _MARKS = {
     "success": ":material/check_circle:", "failed": ":material/error:", "running": ":material/autorenew:",
     "up_for_retry": ":material/replay:", "skipped": ":material/skip_next:",
@@ -19,10 +20,7 @@ _WAITING = ":material/schedule:"
 
 
 def show() -> None:
-    who = identity()
-    if who.role != "admin":
-        st.error("This page needs the role admin.")
-        st.stop()
+    admin_only()
     st.title("Pipelines")
     left, right = st.columns(2, gap="large")
     with left:
@@ -32,6 +30,8 @@ def show() -> None:
     st.divider()
     _live()
     _published()
+    with told():
+        _quarantine()
 
 
 def _ingestion_form() -> None:
@@ -55,14 +55,27 @@ def _training_form() -> None:
             _launch("training", {"model": kind})
 
 
+def _quarantine() -> None:
+    """Refused rows that wait for a decision."""
+    waiting = read("admin", "quarantine", state="waiting", limit=50)
+    st.subheader("Refused rows")
+    if not waiting:
+        st.caption("None waits for a decision.")
+    for row in waiting:
+        with st.expander(f"{row['station'] or 'no station'} {row['day'] or ''}: {row['reason']}"):
+            st.json(row["row"])
+            release, discard = st.columns(2)
+            for column, decision, title in ((release, "release", "Store without the fields at fault"),
+                                            (discard, "discard", "Discard")):  # fmt: skip
+                if column.button(title, key=f"{decision} {row['id']}"):
+                    with told():
+                        send("POST", "admin", "quarantine", str(row["id"]), decision)
+                        st.rerun()
+
+
 def _launch(dag: str, body: dict[str, Any]) -> None:
-    try:
+    with told():
         run_id = desk().gateway.start(identity().access, dag, body)
-    except NotAuthenticated:
-        raise
-    except MeteoError as error:
-        st.error(f"{error.title}: {error.detail}")
-    else:
         st.session_state["watched"] = dag
         st.success(f"Launched {dag}: {run_id}")
 
@@ -72,7 +85,7 @@ def _live() -> None:
     """Polls the gateway; stops with the session."""
     access = identity().access
     watched = st.segmented_control("Pipeline", _DAGS, key="watched", default=None) or "ingestion"
-    try:
+    with told():
         runs = desk().gateway.runs(access, watched)
         if not runs:
             st.info(f"{watched} has not run yet.")
@@ -80,38 +93,42 @@ def _live() -> None:
         labels = {run["run_id"]: f"{run['state']} · {run['run_id']}" for run in runs}
         run_id = st.selectbox("Run", list(labels), format_func=labels.__getitem__)
         _show_run(desk().gateway.run(access, watched, run_id), access)
-    except NotAuthenticated:
-        raise
-    except MeteoError as error:
-        st.error(f"{error.title}: {error.detail}")
 
 
 def _show_run(run: dict[str, Any], access: str) -> None:
     st.markdown(f"**{run['dag']}** is **{run['state']}** · {run['note'] or 'by schedule'}")
     done = sum(task["state"] in ("success", "skipped") for task in run["tasks"])
     st.progress(done / max(len(run["tasks"]), 1), f"{done} of {len(run['tasks'])} tasks done")
+    if run["state"] in _RUNNING and st.button("Cancel this run", key=f"cancel {run['run_id']}"):
+        _steer("cancelled", "runs", run["dag"], run["run_id"], "cancel")
     for task in run["tasks"]:
         state = task["state"] or "waiting"
         seconds = f" · {task['seconds']:.0f} s" if task["seconds"] else ""
         with st.expander(f"{_MARKS.get(state, _WAITING)} {task['task']}: {state}{seconds} · try {task['try_number']}"):
             if task["summary"] is not None:
                 st.json(task["summary"])
+            if task["state"] in _FAILED and st.button("Retry", key=f"retry {run['run_id']} {task['task']}"):
+                _steer("will be tried again", "runs", run["dag"], run["run_id"], "tasks", task["task"], "retry")
             if task["state"] and st.toggle("Log", key=f"log {run['run_id']} {task['task']}"):
                 text = desk().gateway.log(access, run["dag"], run["run_id"], task["task"])
                 st.code("\n".join(text.splitlines()[-60:]), language=None)
+
+
+def _steer(done: str, *path: str) -> None:
+    with told():
+        send("POST", "admin", *path)
+        st.toast(f"{path[2]} {done}")
 
 
 @st.fragment(run_every=6)
 def _published() -> None:
     """What the pipelines have brought so far; polls like the live view."""
     access = identity().access
-    try:
-        ingestions, published = desk().gateway.ingestions(access), desk().gateway.models(access)
-    except NotAuthenticated:
-        raise
-    except MeteoError as error:
-        st.error(f"{error.title}: {error.detail}")
-        return
+    with told():
+        _tables(desk().gateway.ingestions(access), desk().gateway.models(access))
+
+
+def _tables(ingestions: list[dict[str, Any]], published: list[dict[str, Any]]) -> None:
     st.subheader("What came in")
     shown = ("id", "state", "source", "started_at", "files", "new", "changed", "unchanged", "quarantined", "problems")
     st.dataframe([{name: run[name] for name in shown} for run in ingestions], hide_index=True)
