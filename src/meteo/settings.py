@@ -69,6 +69,7 @@ class Monitoring(Section):
     minimum_outcomes: int = 200
     cooldown_days: int = Field(7, description="a model younger than this is not replaced for its live quality")
     experiment: str = "monitoring"
+    period_days: int = Field(90, ge=7, description="how far back live quality looks")
     keep_days: int = Field(0, ge=0, description="predictions older than this are removed from the log; 0: none ever is")
 
 

@@ -28,7 +28,7 @@ from meteo.store import ObservationStore
 from monitoring import backtest as replay
 from monitoring.decision import Champion, decide
 from monitoring.departures import Panel
-from monitoring.drift import Watch
+from monitoring.drift import WINDOW, Watch
 from monitoring.summary import Drift, find
 
 DRIFT_FILE = "drift.json"
@@ -68,9 +68,9 @@ def _run(settings: Settings) -> dict[str, Any]:
     PredictionLog(engine).create()
     keep = settings.monitoring.keep_days
     forgotten = forget(engine, datetime.now(UTC) - timedelta(days=keep)) if keep else 0
-    served = records(engine)
     store = _store(settings)
     observations = store.window()
+    served = records(engine, _since(observations, settings.monitoring.period_days))
     minimum = settings.monitoring.minimum_outcomes
     days = [record.day for record in served] or [date.min]
     known = store.rain_known_since(min(days), max(days) + timedelta(days=1))
@@ -85,6 +85,15 @@ def _run(settings: Settings) -> dict[str, Any]:
         "mlflow_run": run, "predictions": len(served), "forecasts": len(forecasts), "forgotten": forgotten,
         "quality": [asdict(scores) for scores in found], "drift": drift.summary(), "retrain": asdict(retrain),
     }  # fmt: skip
+
+
+def _since(observations: Observations, period_days: int) -> date:
+    """From which day on predictions are looked at: the period, and in any case the newest week that is stored."""
+    start = datetime.now(UTC).date() - timedelta(days=period_days)
+    if not len(observations):
+        return start
+    newest: date = observations.day.max().item()
+    return min(start, newest - timedelta(days=WINDOW))
 
 
 def _champion(settings: Settings) -> Champion | None:

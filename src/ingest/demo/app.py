@@ -5,6 +5,7 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache, partial
 from typing import Literal
 
 import numpy as np
@@ -65,6 +66,7 @@ def create_app(weather: Weather, clock: Callable[[], datetime]) -> Starlette:
     moved by `PUT /clock` with `{"days_behind": n}`: days pass as fast as they are asked for. `PUT /faults` with a list
     of `Fault` makes instruments fail, an empty list mends them."""
     faults: list[Fault] = []
+    simulated = lru_cache(MONTHS_KEPT + 2)(partial(_month, weather))  # one file a station is cut out of each
     by_product = {station.bom_product: station for station in stations().values()}
 
     def file(request: Request) -> Response:
@@ -78,7 +80,7 @@ def create_app(weather: Weather, clock: Callable[[], datetime]) -> Starlette:
         month = date(int(name[2]), int(name[3]), 1)
         if not months_before(now.date(), MONTHS_KEPT) <= month <= now.date():
             return _absent()
-        content = _content(weather, station, month, now, faults)
+        content = _content(simulated(month), station, month, now, faults)
         etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
         if request.headers.get("if-none-match") == etag:
             return Response(status_code=304, headers={"ETag": etag})
@@ -113,9 +115,11 @@ def create_app(weather: Weather, clock: Callable[[], datetime]) -> Starlette:
     return Starlette(routes=[moved, failed, Route("/climate/dwo/{folder}/text/{name}", file), Route("/health", health)])
 
 
-def _content(weather: Weather, station: Station, month: date, now: datetime, faults: Sequence[Fault]) -> bytes:
-    last = month.replace(day=calendar.monthrange(month.year, month.month)[1])
-    rows = weather.days(month, last)
+def _month(weather: Weather, month: date) -> Observations:
+    return weather.days(month, month.replace(day=calendar.monthrange(month.year, month.month)[1]))
+
+
+def _content(rows: Observations, station: Station, month: date, now: datetime, faults: Sequence[Fault]) -> bytes:
     if faults:
         rows = Observations(rows.station, rows.day, rows.values.copy())
         for fault in faults:

@@ -152,3 +152,43 @@ def test_the_simulated_present_can_be_moved() -> None:
         for wrong in hostile:
             assert client.put("/clock", json=wrong).status_code == 422
         assert clock.days_behind == 3
+
+
+def test_an_instrument_fails_from_a_day_on_until_it_is_mended(client: TestClient) -> None:
+    def winds(name: str) -> list[str]:
+        rows = [line.split(",") for line in client.get(f"/climate/dwo/202404/text/{name}").text.splitlines()]
+        start = next(number for number, row in enumerate(rows) if '"Date"' in row)
+        column = next(number for number, title in enumerate(rows[start]) if "9am wind speed" in title)
+        return [row[column] for row in rows[start + 1 :]]
+
+    sydney, perth = "IDCJDW2124.202404.csv", "IDCJDW6111.202404.csv"
+    sound = winds(sydney), winds(perth)
+    fault = {"station": "Sydney", "fields": ["wind_speed_9am"], "start": "2024-04-11", "silent": True}
+    assert client.put("/faults", json=[fault]).json()[0]["station"] == "Sydney"
+    failing = winds(sydney)
+    assert failing[:10] == sound[0][:10]
+    assert set(failing[10:]) <= {"", " "}
+    assert winds(perth) == sound[1]
+    stuck = {**fault, "silent": False, "factor": 0, "offset": 37}
+    client.put("/faults", json=[stuck])
+    assert set(winds(sydney)[10:]) <= {"37", "", " "}
+    assert client.put("/faults", json=[]).json() == []
+    assert (winds(sydney), winds(perth)) == sound
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"station": "Atlantis"},
+        {"fields": ["rain"]},
+        {"fields": []},
+        {"start": "soon"},
+        {"colour": "red"},
+        {"factor": "x"},
+    ],
+)
+def test_a_fault_that_cannot_be_is_refused_and_changes_nothing(client: TestClient, wrong: dict[str, Any]) -> None:
+    fault = {"station": "Sydney", "fields": ["rainfall"], "start": "2024-04-11", **wrong}
+    before = client.get("/climate/dwo/202404/text/IDCJDW2124.202404.csv").content
+    assert client.put("/faults", json=[fault]).status_code == 422
+    assert client.get("/climate/dwo/202404/text/IDCJDW2124.202404.csv").content == before
