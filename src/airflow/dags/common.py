@@ -51,8 +51,10 @@ def defaults(timeout: timedelta) -> dict[str, Any]:
 
 def command(task_id: str, arguments: str, **options: Any) -> BashOperator:
     """A task that runs `python -m ARGUMENTS` in the project's own environment; its last line is its XCom. The run's
-    parameters and id are there as $JOB_PARAMS and $JOB_RUN, data that no shell takes apart."""
+    parameters and id are there as $JOB_PARAMS and $JOB_RUN, data that no shell takes apart. BLAS works on one thread:
+    our matrices are small, and its others wait by spinning."""
+    environment = {"JOB_PARAMS": "{{ params | tojson }}", "JOB_RUN": "{{ run_id }}", "OPENBLAS_NUM_THREADS": "1"}
     return BashOperator(
-        task_id=task_id, bash_command=f'exec "$METEO_PYTHON" -m {arguments}', append_env=True,
-        env={"JOB_PARAMS": "{{ params | tojson }}", "JOB_RUN": "{{ run_id }}"}, **options,
+        task_id=task_id, bash_command=f'exec "$METEO_PYTHON" -m {arguments}', append_env=True, env=environment,
+        **options,
     )  # fmt: skip
