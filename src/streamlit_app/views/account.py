@@ -37,7 +37,9 @@ def _password() -> None:
             else:
                 with told():
                     send("POST", "me", "password", body={"current": old, "new": new})
-                    st.success("Changed. All your sessions have ended: log in again with the new password.")
+                    st.success("Changed. All your sessions have ended.")
+                    st.markdown('<a href="/logout" target="_self">Log in with the new password</a>',
+                                unsafe_allow_html=True)  # fmt: skip
 
 
 def _keys() -> None:
