@@ -281,8 +281,9 @@ def test_an_admin_makes_and_removes_an_account(visit: Visit, system: Any, browse
     login = {"username": "newcomer", "password": password}
     _choose_a_password(browser, system, login)
     page.get_by_text("newcomer · user").click()
-    page.get_by_text("Really remove").last.click()
-    page.get_by_role("button", name="Remove", exact=True).last.click()
+    account = page.get_by_test_id("stExpander").filter(has_text="newcomer")
+    account.get_by_text("Really remove").click()
+    account.get_by_role("button", name="Remove", exact=True).click()
     expect(page.get_by_text("newcomer · user")).to_have_count(0)
     assert httpx.post(f"{system.gateway}/token", data=login, trust_env=False).status_code == 401
     page.goto(f"{system.console}/audit")
