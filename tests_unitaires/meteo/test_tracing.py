@@ -56,7 +56,7 @@ def test_a_request_is_a_span_below_that_of_who_asks(
     address = serve(service(seen))
     asked = {"traceparent": f"00-{TRACE}-{PARENT}-01", "X-Request-ID": "request-0001"}
     for name, status in (("Sydney", 200), ("broken", 500)):
-        assert httpx.get(f"{address}/stations/{name}", headers=asked, trust_env=False).status_code == status
+        assert httpx.get(f"{address}/stations/{name}", headers=asked, trust_env=False, timeout=60).status_code == status
     tracing.configure("gateway", "")  # sends what waits
     (first, fine), (_, broken) = collected
     assert (first, fine.name) == ("gateway", "GET /stations/{name}")
