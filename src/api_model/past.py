@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from meteo.contract import LiveQuality, PastPrediction
 from meteo.observation import RAIN_THRESHOLD_MM
 from meteo.prediction_log import rainfall_after, records
-from meteo.quality import By, genuine, quality
+from meteo.quality import By, forecasts, quality
 from meteo.station import station as known_station
 from meteo.store import ObservationStore
 
@@ -46,13 +46,11 @@ def live_quality(
     start, end = days
     if start is None:
         start = (end or datetime.now(UTC).date()) - timedelta(days=QUALITY_DAYS)
-    served = records(log, start, end)
+    served = forecasts(records(log, start, end), store)
     after = [record.day + timedelta(days=1) for record in served]
     if not after:
         return []
-    first, last = min(after), max(after)
-    forecasts = genuine(served, store.rain_known_since(first, last), store.simulated() is True)
     return [
         LiveQuality(**{**vars(found), "reliability": [row._asdict() for row in found.reliability]})
-        for found in quality(forecasts, store.window(first, last), minimum, store.wet_days(), by)
+        for found in quality(served, store.window(min(after), max(after)), minimum, store.wet_days(), by)
     ]

@@ -110,7 +110,7 @@ def _report(run: Mapping[str, Any]) -> dict[str, Any]:
     sides = ("observations", "served")
     return {
         "id": run["info"]["run_id"], "made_at": datetime.fromtimestamp(run["info"]["start_time"] / 1000, UTC),
-        "day": tags["day"] if tags.get("day", "None") != "None" else None, "verdict": tags["drift"],
+        "day": tags.get("day"), "verdict": tags["drift"],
         "alarms": {side: int(figures.get(f"drift.{side}.alarms", 0)) for side in sides},
         "share": {side: figures.get(f"drift.{side}.share", 0.0) for side in sides},
     }  # fmt: skip

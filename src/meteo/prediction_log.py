@@ -35,6 +35,9 @@ from meteo.errors import Unavailable
 from meteo.migrate import Schema
 from meteo.observation import RAIN_THRESHOLD_MM, Floats, Observations
 
+SMOKE_TEST = "smoke-test"
+"""The subject of what is asked to try the service; it is nobody's forecast."""
+
 METADATA = MetaData()
 _FEW = 8
 _AT_ONCE = 2000

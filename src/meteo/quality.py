@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from typing import Literal
 
 import numpy as np
 
 from meteo import scores
 from meteo.observation import Floats, Observations, rain_period
-from meteo.prediction_log import Record, outcomes
+from meteo.prediction_log import SMOKE_TEST, Record, outcomes
 from meteo.station import station
+from meteo.store import ObservationStore
 
 NOT_ENOUGH = "not enough data"
 MEASURED = "measured"
@@ -45,16 +46,18 @@ class Quality:
     reliability: tuple[scores.Bin, ...] = field(default=())
 
 
-def genuine(
-    records: Sequence[Record], rain_known: Mapping[tuple[str, date], datetime], simulated: bool
-) -> list[Record]:
-    """The forecasts: what was asked before its period was over, and before what then fell was stored. What is asked
-    about days long past is hindsight, and says nothing of how good forecasts are. Simulated days end by no real clock:
-    of them only the second counts."""
+def forecasts(records: Sequence[Record], store: ObservationStore) -> list[Record]:
+    """Those of the records that foretold something: asked before their period was over, and before what then fell was
+    stored. What is asked about days long past is hindsight, and says nothing of how good forecasts are; nor does what
+    the smoke test asks. Simulated days end by no real clock: of them only the storing counts."""
+    if not records:
+        return []
+    days = [record.day + timedelta(days=1) for record in records]
+    rain_known, simulated = store.rain_known_since(min(days), max(days)), store.simulated() is True
 
     def is_forecast(record: Record) -> bool:
         known = rain_known.get((record.station, record.day + timedelta(days=1)))
-        if known is not None and record.made_at >= known:
+        if record.subject == SMOKE_TEST or (known is not None and record.made_at >= known):
             return False
         return simulated or record.made_at < rain_period(record.day, station(record.station).zone)[1]
 

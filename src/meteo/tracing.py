@@ -3,16 +3,15 @@
 Spans of services that ask each other hang together by `traceparent`, and carry the request id that the logs have.
 """
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry import context, propagate, trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from starlette.types import Scope
 
-_provider: TracerProvider | None = None
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+
+_provider: "TracerProvider | None" = None
 
 
 class Began(NamedTuple):
@@ -24,12 +23,17 @@ class Began(NamedTuple):
 
 def configure(service: str, endpoint: str) -> None:
     """Export the spans of this process to the OTLP collector at `endpoint`, such as http://localhost:4318; nowhere if
-    it is empty."""
+    it is empty. What exports is only imported then: a service without a collector starts without it."""
     global _provider
     if _provider is not None:
         _provider.shutdown()
         _provider = None
     if endpoint:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
         _provider = TracerProvider(resource=Resource.create({"service.name": service}))
         exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
         _provider.add_span_processor(BatchSpanProcessor(exporter))

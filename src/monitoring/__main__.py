@@ -21,7 +21,7 @@ from meteo.errors import NotEnoughData
 from meteo.metrics import Reading
 from meteo.observation import Observations
 from meteo.prediction_log import PredictionLog, forget, records
-from meteo.quality import Quality, genuine, quality
+from meteo.quality import NOT_ENOUGH, Quality, forecasts, quality
 from meteo.registry import Registry
 from meteo.settings import Settings
 from meteo.store import ObservationStore
@@ -71,18 +71,15 @@ def _run(settings: Settings) -> dict[str, Any]:
     store = _store(settings)
     observations = store.window()
     served = records(engine, _since(observations, settings.monitoring.period_days))
-    minimum = settings.monitoring.minimum_outcomes
-    days = [record.day for record in served] or [date.min]
-    known = store.rain_known_since(min(days), max(days) + timedelta(days=1))
-    forecasts = genuine(served, known, store.simulated() is True)
-    wet = store.wet_days()
-    found = quality(forecasts, observations, minimum, wet)
-    retrain = decide(forecasts, observations, wet, _champion(settings), datetime.now(UTC), minimum,
+    foretold = forecasts(served, store)
+    minimum, wet = settings.monitoring.minimum_outcomes, store.wet_days()
+    found = quality(foretold, observations, minimum, wet)
+    retrain = decide(foretold, observations, wet, _champion(settings), datetime.now(UTC), minimum,
                      settings.monitoring.cooldown_days)  # fmt: skip
     drift = find(observations, served)
     run = _publish(MlflowClient(settings.mlflow.address), settings.monitoring.experiment, found, drift)
     return {
-        "mlflow_run": run, "predictions": len(served), "forecasts": len(forecasts), "forgotten": forgotten,
+        "mlflow_run": run, "predictions": len(served), "forecasts": len(foretold), "forgotten": forgotten,
         "quality": [asdict(scores) for scores in found], "drift": drift.summary(), "retrain": asdict(retrain),
     }  # fmt: skip
 
@@ -127,14 +124,14 @@ def _readings(summary: job.Summary) -> Iterable[Reading]:
             yield Reading("meteo_drift_alarm", "A drift alarm: how many times its threshold",
                           alarm["statistic"] / alarm["threshold"], labels)  # fmt: skip
     yield Reading("meteo_drift_known", "Whether there was enough data to look for drift",
-                  float(summary["drift"]["verdict"] != "not enough data"))  # fmt: skip
+                  float(summary["drift"]["verdict"] != NOT_ENOUGH))  # fmt: skip
 
 
 def _publish(client: MlflowClient, experiment: str, found: list[Quality], drift: Drift) -> str:
     """A run of the experiment: figures, the summaries, and Evidently's pages."""
     known = client.get_experiment_by_name(experiment)
     experiment_id = known.experiment_id if known else client.create_experiment(experiment)
-    tags = {"drift": drift.verdict, "day": str(drift.day)}
+    tags = {"drift": drift.verdict} | ({"day": drift.day.isoformat()} if drift.day else {})
     run: str = client.create_run(experiment_id, run_name=f"{datetime.now(UTC):%Y-%m-%d %H:%M}", tags=tags).info.run_id
     client.log_dict(run, {"quality": [asdict(scores) for scores in found]}, "quality.json")
     client.log_text(run, json.dumps(drift.summary(), default=str), DRIFT_FILE)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from meteo.observation import FIELDS, NAMES, Floats, Observations, compass_sector
-from meteo.prediction_log import Record
+from meteo.prediction_log import SMOKE_TEST, Record
+from meteo.quality import NOT_ENOUGH
 from meteo.row import places
 from monitoring import report
 from monitoring.departures import ENOUGH_DAYS, Panel
@@ -23,8 +24,7 @@ from monitoring.drift import (
     Watch,
 )
 
-DRIFT, QUIET, NOT_ENOUGH = "drift", "quiet", "not enough data"
-SMOKE_TEST = "smoke-test"
+DRIFT, QUIET = "drift", "quiet"
 SEASON = "season"
 OF_ONE = (SHIFT, SCATTER, JUMBLE)
 

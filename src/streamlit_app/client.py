@@ -88,14 +88,6 @@ class Gateway:
     def log(self, access: str, dag: str, run_id: str, task: str) -> str:
         return self._call("GET", f"/admin/runs/{dag}/{run_id}/tasks/{task}/log", access).text
 
-    def ingestions(self, access: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self._call("GET", "/admin/ingestions", access, params={"limit": 10}).json()
-        return found
-
-    def models(self, access: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self._call("GET", "/admin/models", access).json()
-        return found
-
     def read(self, access: str, *path: str, **params: Any) -> Any:
         """The answer to a GET."""
         return self._call("GET", _path(path), access, params=params).json()

@@ -11,6 +11,7 @@ import numpy as np
 from meteo.auth import Caller, ServiceTokens
 from meteo.database import connect
 from meteo.errors import NotEnoughData, Unavailable
+from meteo.prediction_log import SMOKE_TEST
 from meteo.registry import Registry
 from meteo.settings import Settings
 from meteo.store import ObservationStore
@@ -55,7 +56,7 @@ def ask_about_stored_days(settings: Settings, registry: Registry) -> dict[str, A
 
 def _asked(settings: Settings, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
     secret = settings.secret(settings.service_secret, "METEO_SERVICE_SECRET")
-    token = ServiceTokens(secret).issue(Caller("smoke-test", "admin", "train"))
+    token = ServiceTokens(secret).issue(Caller(SMOKE_TEST, "admin", "train"))
     try:
         answer = httpx.post(
             f"{settings.api_model.address}/predict/batch", json=requests, timeout=60, trust_env=False,

@@ -45,6 +45,10 @@ def test_the_looks_for_drift_are_listed_and_other_runs_are_not(root: httpx.Clien
     assert (report["id"], report["day"], report["verdict"]) == (ID, "2026-11-20", "drift")
     assert report["alarms"] == {"observations": 2, "served": 0}
     assert report["share"]["observations"] == 0.05
+    dayless = run(ID, "not enough data")
+    dayless["data"]["tags"] = [tag for tag in dayless["data"]["tags"] if tag["key"] != "day"]
+    stored[f"POST {PREFIX}/runs/search"] = JSONResponse({"runs": [dayless]})
+    assert root.get("/admin/drift").json()[0]["day"] is None, "nothing is stored yet"
     stored[f"GET {PREFIX}/experiments/get-by-name"] = JSONResponse({}, 404)
     assert root.get("/admin/drift").json() == [], "before the first look"
 

@@ -1,13 +1,13 @@
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
 
 from meteo.observation import Observations
-from meteo.prediction_log import Record, outcomes
-from meteo.quality import NOT_ENOUGH, genuine, quality
+from meteo.prediction_log import SMOKE_TEST, Record, outcomes
+from meteo.quality import NOT_ENOUGH, forecasts, quality
 
 Build = Callable[..., Observations]
 WET = {("Sydney", month): (100, 25) for month in range(1, 13)}
@@ -49,13 +49,37 @@ def test_scores_can_be_told_apart_by_station(rows: Build) -> None:
     assert (both.station, both.outcomes) == (None, 2)
 
 
+@dataclass
+class Stored:
+    """A store as far as it says when rain was known."""
+
+    rain_known: dict[tuple[str, date], datetime] = field(default_factory=dict)
+    demo: bool = False
+
+    def rain_known_since(self, start: date, end: date) -> dict[tuple[str, date], datetime]:
+        return {key: known for key, known in self.rain_known.items() if start <= key[1] <= end}
+
+    def simulated(self) -> bool:
+        return self.demo
+
+
+def foretold(records: list[Record], stored: Stored) -> list[Record]:
+    return forecasts(records, stored)  # type: ignore[arg-type]
+
+
 def test_what_is_asked_when_its_period_is_over_or_its_rain_is_stored_is_no_forecast() -> None:
     nine = datetime(2024, 1, 1, 22, tzinfo=UTC)  # 9am on the 2nd in Sydney, where the period of the 1st ends
     early, late = (
         replace(record(date(2024, 1, 1), 0.5), made_at=nine + timedelta(minutes=minutes)) for minutes in (-1, 0)
     )
-    assert genuine([early, late], {}, simulated=False) == [early]
-    assert genuine([early, late], {}, simulated=True) == [early, late], "simulated days end by no real clock"
+    assert foretold([early, late], Stored()) == [early]
+    assert foretold([early, late], Stored(demo=True)) == [early, late], "simulated days end by no real clock"
     known = {("Sydney", date(2024, 1, 2)): nine}
-    assert genuine([early, late], known, simulated=True) == [early]
-    assert genuine([early, late], {("Perth", date(2024, 1, 2)): nine}, simulated=True) == [early, late]
+    assert foretold([early, late], Stored(known, demo=True)) == [early]
+    assert foretold([early, late], Stored({("Perth", date(2024, 1, 2)): nine}, demo=True)) == [early, late]
+    assert foretold([], Stored()) == []
+
+
+def test_what_the_smoke_test_asks_is_nobodys_forecast() -> None:
+    asked = record(date(2024, 1, 1), 0.5)
+    assert foretold([asked, replace(asked, subject=SMOKE_TEST)], Stored(demo=True)) == [asked]
