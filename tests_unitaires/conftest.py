@@ -330,5 +330,9 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that bring up the whole system come first: with several workers the others are done meanwhile."""
+    """With several workers: a file's tests stay together; those that bring up the whole system come first, one system
+    after the other, since two at once would starve each other, and the other files are done meanwhile."""
     items.sort(key=lambda item: item.path.parent.name != "e2e")
+    for item in items:
+        together = item.path.parent if item.path.parent.name == "e2e" else item.path
+        item.add_marker(pytest.mark.xdist_group(str(together)))

@@ -83,6 +83,7 @@ def create_app(
                 await asyncio.to_thread(reload)
             if predictor.loaded and not settled:
                 settled = True
+                await asyncio.to_thread(predictor.warm)
                 _settle()
             await asyncio.sleep(poll_seconds)
 

@@ -3,6 +3,7 @@
 import math
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from api_model.batch import refused
 from api_model.neighbours import Neighbours, beside, period
 from api_model.shelf import Shelf
+from meteo import features
 from meteo.contract import (
     BatchError,
     Contribution,
@@ -82,6 +84,11 @@ class Predictor:
                 raise
             self.problem = None
             return self.model
+
+    def warm(self) -> None:
+        """Have explanations ready, so that the first who asks need not wait: XGBoost alone takes seconds to import."""
+        with suppress(InvalidInput):  # of a kind that explains nothing
+            self.model.estimator.contributions(np.full((1, len(features.NAMES)), np.nan, np.float32))
 
     def chosen(self, version: str | None) -> Model:
         """The champion, or the published version asked for; loading one may take seconds."""

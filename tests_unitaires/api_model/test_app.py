@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
@@ -252,6 +253,18 @@ def test_without_a_model_it_is_alive_but_not_ready(
         token = {"Authorization": f"Bearer {TOKENS.issue(Caller('ann', 'user', 'gateway'))}"}
         assert client.post("/predict", json=BODY, headers=token).status_code == 503
         assert client.post("/reload", headers=token).status_code == 404
+
+
+def test_explanations_are_ready_before_anybody_asks(
+    log_url: str, store: ObservationStore, folders: Any, shelf: Shelf, monkeypatch: pytest.MonkeyPatch, eventually: Any
+) -> None:
+    explained: list[Any] = []
+    monkeypatch.setattr("meteo.model.Estimator.contributions", lambda _, matrix: explained.append(matrix))
+    app = create_app(Predictor(shelf, Neighbours(store)), PredictionLog(connect(log_url)), store, TOKENS, folders,
+                     poll_seconds=60)  # fmt: skip
+    with TestClient(app):
+        eventually(lambda: bool(explained))
+    assert np.isnan(explained[0]).all()
 
 
 def test_an_arrow_stream_is_answered_by_one(client: TestClient) -> None:

@@ -37,7 +37,7 @@ class System:
 
     def token(self, role: str) -> dict[str, str]:
         """An Authorization header of one of the first logins."""
-        answer = httpx.post(f"{self.gateway}/token", data=self.logins[role], trust_env=False)
+        answer = httpx.post(f"{self.gateway}/token", data=self.logins[role], trust_env=False, timeout=60)
         return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
 

@@ -119,23 +119,31 @@ def test_a_request_id_crosses_every_service(system: Any, eventually: Callable[..
 
 def test_the_internal_services_answer_nobody_without_their_token(system: Any) -> None:
     port = system.environment["METEO_API_MODEL__PORT"]
-    answer = httpx.post(f"http://127.0.0.1:{port}/predict", json={}, headers=system.token("admin"), trust_env=False)
+    answer = httpx.post(
+        f"http://127.0.0.1:{port}/predict", json={}, headers=system.token("admin"), trust_env=False, timeout=60
+    )
     assert answer.status_code == 401
 
 
 def test_what_each_ingestion_brought_can_be_read(system: Any) -> None:
-    runs = httpx.get(f"{system.gateway}/admin/ingestions", headers=system.token("admin"), trust_env=False).json()
+    runs = httpx.get(
+        f"{system.gateway}/admin/ingestions", headers=system.token("admin"), trust_env=False, timeout=60
+    ).json()
     assert runs[-1]["state"] == "success"
     assert runs[-1]["new"] > 20_000
 
 
 def test_a_second_up_is_harmless_and_status_says_all_is_up(system: Any) -> None:
-    models = httpx.get(f"{system.gateway}/admin/models", headers=system.token("admin"), trust_env=False).json()
+    models = httpx.get(
+        f"{system.gateway}/admin/models", headers=system.token("admin"), trust_env=False, timeout=60
+    ).json()
     logins = (system.home / "credentials.json").read_bytes()
     again = system.machine("up")
     assert again.returncode == 0, again.stderr
     assert (system.home / "credentials.json").read_bytes() == logins
-    after = httpx.get(f"{system.gateway}/admin/models", headers=system.token("admin"), trust_env=False).json()
+    after = httpx.get(
+        f"{system.gateway}/admin/models", headers=system.token("admin"), trust_env=False, timeout=60
+    ).json()
     assert after == models
     assert system.machine("status").returncode == 0
 
@@ -160,7 +168,7 @@ def test_the_api_gives_the_same_probability_as_the_batch_pipeline(system: Any, t
     batch = champion.probability(matrix)
     station, day = table["station"].to_pylist(), table["day"].to_pylist()
     bearer = system.token("admin")
-    with httpx.Client(base_url=system.gateway, headers=bearer, trust_env=False) as client:
+    with httpx.Client(base_url=system.gateway, headers=bearer, trust_env=False, timeout=60) as client:
         for row in np.random.default_rng(0).choice(table.num_rows, 40, replace=False).tolist():
             date = day[row].isoformat()
             (stored,) = client.get(f"/stations/{station[row]}/observations", params={"start": date, "end": date}).json()
@@ -241,7 +249,9 @@ def test_a_key_is_made_used_and_revoked(visit: Visit, system: Any) -> None:
     page.get_by_label("What is it for?").fill("a program")
     page.get_by_role("button", name="Make a key").click()
     key = page.get_by_test_id("stCode").inner_text().strip()
-    client = httpx.Client(base_url=system.gateway, headers={"Authorization": f"Bearer {key}"}, trust_env=False)
+    client = httpx.Client(
+        base_url=system.gateway, headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=60
+    )
     assert client.get("/me").status_code == 200
     page.get_by_role("button", name="Revoke").first.click()
     expect(page.get_by_role("button", name="Revoke")).to_have_count(0)
@@ -285,6 +295,6 @@ def test_an_admin_makes_and_removes_an_account(visit: Visit, system: Any, browse
     account.get_by_text("Really remove").click()
     account.get_by_role("button", name="Remove", exact=True).click()
     expect(page.get_by_text("newcomer · user")).to_have_count(0)
-    assert httpx.post(f"{system.gateway}/token", data=login, trust_env=False).status_code == 401
+    assert httpx.post(f"{system.gateway}/token", data=login, trust_env=False, timeout=60).status_code == 401
     page.goto(f"{system.console}/audit")
     expect(page.get_by_test_id("stDataFrame")).to_be_visible()

@@ -126,9 +126,9 @@ def test_two_weeks_of_days_pass_and_every_forecast_meets_its_outcome(system: Any
     failed_on = (datetime.now(UTC) - timedelta(days=FAILS_BEHIND)).date()
     winds = ["wind_gust_speed", "wind_speed_9am", "wind_speed_3pm"]
     fault = {"station": FAILING, "fields": winds, "start": failed_on.isoformat(), "factor": 1 / 3.6}
-    httpx.put(f"{demo}/faults", json=[fault], trust_env=False).raise_for_status()
+    httpx.put(f"{demo}/faults", json=[fault], trust_env=False, timeout=60).raise_for_status()
     for behind in range(BEHIND - 1, LEAVES, -1):
-        httpx.put(f"{demo}/clock", json={"days_behind": behind}, trust_env=False).raise_for_status()
+        httpx.put(f"{demo}/clock", json={"days_behind": behind}, trust_env=False, timeout=60).raise_for_status()
         before = len(runs(admin, "monitoring"))
         run = finished(admin, "ingestion", launched(admin, "ingestion"))
         assert run["state"] == "success", explained(admin, run)
@@ -202,7 +202,7 @@ def test_prometheus_scrapes_every_part_and_hears_of_the_jobs(system: Any) -> Non
 def asked(system: Any, query: str) -> list[dict[str, Any]]:
     """What Prometheus answers now."""
     address = f"http://127.0.0.1:{system.environment['METEO_PROMETHEUS__PORT']}/api/v1/query"
-    answer = httpx.get(address, params={"query": query}, trust_env=False).raise_for_status().json()
+    answer = httpx.get(address, params={"query": query}, trust_env=False, timeout=60).raise_for_status().json()
     found: list[dict[str, Any]] = answer["data"]["result"]
     return found
 
@@ -210,7 +210,7 @@ def asked(system: Any, query: str) -> list[dict[str, Any]]:
 def alerts(system: Any, name: str = "", **labels: str) -> list[dict[str, Any]]:
     """The alerts that fire in Prometheus."""
     address = f"http://127.0.0.1:{system.environment['METEO_PROMETHEUS__PORT']}/api/v1/alerts"
-    answer = httpx.get(address, trust_env=False).raise_for_status().json()["data"]["alerts"]
+    answer = httpx.get(address, trust_env=False, timeout=60).raise_for_status().json()["data"]["alerts"]
     wanted = ({"alertname": name} if name else {}) | labels
     return [alert for alert in answer if alert["state"] == "firing" and wanted.items() <= alert["labels"].items()]
 
@@ -313,7 +313,7 @@ def test_forecasts_that_got_worse_are_noticed_and_a_training_mends_them(system: 
     before = {run["run_id"] for run in runs(admin, "training")}
     for behind in (LEAVES - 1, LEAVES - 2):
         forecast_newest(admin, stations)
-        httpx.put(f"{demo}/clock", json={"days_behind": behind}, trust_env=False).raise_for_status()
+        httpx.put(f"{demo}/clock", json={"days_behind": behind}, trust_env=False, timeout=60).raise_for_status()
         known = len(runs(admin, "monitoring"))
         run = finished(admin, "ingestion", launched(admin, "ingestion"))
         assert run["state"] == "success", explained(admin, run)
