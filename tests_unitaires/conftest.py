@@ -329,6 +329,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
         pause.wait(0.02)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With several workers: a file's tests stay together; those that bring up the whole system come first, one system
     after the other, since two at once would starve each other, and the other files are done meanwhile."""

@@ -257,6 +257,7 @@ class Predictor:
             probability=probability,
             rain_tomorrow=probability >= model.card.threshold,
             threshold=model.card.threshold,
+            usual=model.climate.rate(request.station, request.date),
             model=self._name(model.version),
             missing=missing_fields(values),
             neighbours_used=used,

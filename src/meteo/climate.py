@@ -3,13 +3,14 @@ period only; what a model knows of a place beyond its coordinates."""
 
 import json
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meteo import row
 from meteo.observation import Floats, Observations, rain_tomorrow
-from meteo.row import STATIONS, places
+from meteo.row import PLACE, STATIONS, places
 
 USUAL = ("humidity_9am", "humidity_3pm", "pressure_3pm", "temp_3pm", "dew_point_3pm", "cloud_3pm", "sunshine",
          "temp_range")  # fmt: skip
@@ -57,6 +58,10 @@ class Climate:
         found[:, :-1] = values[:, _COLUMNS] - self.usual[place, month]
         found[:, -1] = self.rain[place, month]
         return found
+
+    def rate(self, station: str, day: date) -> float:
+        """How often more than 1.0 mm followed a day of that month there."""
+        return float(self.rain[PLACE[station], day.month - 1])
 
     def text(self) -> str:
         """As JSON: station -> 12 months."""

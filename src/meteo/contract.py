@@ -147,6 +147,7 @@ class Prediction(BaseModel):
     probability: float = Field(ge=0, le=1, description="Chance of more than 1.0 mm of rain in the period")
     rain_tomorrow: bool = Field(description="Whether the probability reaches the threshold")
     threshold: float
+    usual: float | None = Field(None, description="How often it rains there after a day of that month")
     model: ModelName
     missing: list[str] = Field(description="Observation fields that were not given")
     neighbours_used: int

@@ -42,6 +42,20 @@ class UnusableModel(MeteoError):
     title = "Unusable model"
 
 
+class Holdout(BaseModel):
+    """How a version did on the days it never saw, beyond the scores of all of them.
+
+    `intervals`: 90 % of roc_auc and brier, whole days resampled; `reliability`: n, mean forecast and observed frequency
+    in ten bins; `stations`: n, scores and brier_skill, which is 1 - Brier / that of the station-month's rate;
+    `importance`: mean absolute effect of each feature on the log-odds, empty for a kind that explains nothing.
+    """
+
+    intervals: dict[str, tuple[float, float]]
+    reliability: list[dict[str, float]]
+    stations: dict[str, dict[str, float]]
+    importance: dict[str, float]
+
+
 class Card(BaseModel):
     """What a version is: enough to know where it came from and how good it was on days it never saw."""
 
@@ -60,6 +74,7 @@ class Card(BaseModel):
     split: dict[str, date]
     metrics: dict[str, float]
     baselines: dict[str, dict[str, float]]
+    holdout: Holdout | None = None
 
 
 class Reasons(Protocol):

@@ -33,7 +33,7 @@ NAMES = (
 
 STATIONS = tuple(stations())
 _HARMONICS = np.array([1.0, 2.0])
-_PLACE = {name: place for place, name in enumerate(STATIONS)}
+PLACE = {name: place for place, name in enumerate(STATIONS)}
 _WHERE = np.array([(place.latitude, place.longitude, place.elevation_m) for place in stations().values()])
 
 
@@ -76,7 +76,7 @@ def columns(observations: Observations, rained: Floats | None = None) -> Floats:
 
 def places(station: NDArray[np.str_]) -> NDArray[np.intp]:
     """Each station's place in STATIONS, (n,)."""
-    return np.array([_PLACE[name] for name in station.tolist()], dtype=np.intp)
+    return np.array([PLACE[name] for name in station.tolist()], dtype=np.intp)
 
 
 def wind_components(sector: Floats, speed: Floats) -> tuple[Floats, Floats]:

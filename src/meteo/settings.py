@@ -114,6 +114,7 @@ class Console(Service):
     port: int = 8002
     metrics_port: int = 8003
     idle_minutes: int = 60
+    links: dict[str, str] = Field({}, description="other parts' own pages, shown to admins: a name and an address each")
 
 
 class Airflow(Service):

@@ -6,6 +6,7 @@ from meteo.settings import Settings
 from streamlit_app.app import create_app
 from streamlit_app.client import Gateway
 from streamlit_app.desk import Desk
+from streamlit_app.drafts import Drafts
 from streamlit_app.session import ConsoleSessions
 
 
@@ -13,10 +14,9 @@ def main() -> None:
     settings = Settings()
     logs.configure("console", settings.log_level)
     gateway = Gateway(settings.gateway.address)
-    sessions = ConsoleSessions(
-        connect(f"sqlite:///{settings.home / 'console.db'}"), gateway, settings.console.idle_minutes
-    )
-    desk = Desk(gateway, sessions)
+    engine = connect(f"sqlite:///{settings.home / 'console.db'}")
+    sessions = ConsoleSessions(engine, gateway, settings.console.idle_minutes)
+    desk = Desk(gateway, sessions, Drafts(engine), links=settings.console.links)
     desk.metrics.serve(settings.console.host, settings.console.metrics_port, sessions.count)
     app = create_app(desk, secure=settings.console.address.startswith("https://"))
     app.run(
@@ -30,8 +30,12 @@ def main() -> None:
             "client.showErrorDetails": "none",
             "client.showErrorLinks": False,
             "client.toolbarMode": "minimal",
+            "theme.headingFontSizes": ["2.1rem", "1.35rem", "1.15rem"],
+            "theme.metricValueFontSize": "3.5rem",
             "theme.light.primaryColor": "#0b6aa2",
-            "theme.dark.primaryColor": "#5db4e8",
+            "theme.light.textColor": "#0c1319",
+            "theme.light.codeTextColor": "#0b5132",
+            "theme.dark.primaryColor": "#2474a8",
         }
     )
 

@@ -1,20 +1,30 @@
 """What the pages work with: set once at start, read by every script run."""
 
 from dataclasses import dataclass, field
+from urllib.parse import quote, urlsplit
 
 import streamlit as st
 
 from meteo.errors import NotAuthenticated
+from streamlit_app import language as languages
 from streamlit_app.client import Gateway
+from streamlit_app.drafts import Drafts
+from streamlit_app.language import Language
 from streamlit_app.metrics import ConsoleMetrics
 from streamlit_app.session import COOKIE, ConsoleSessions, Identity
+
+_WHO = "username"
 
 
 @dataclass(frozen=True)
 class Desk:
+    """`links`: other parts' own pages for admins, by name."""
+
     gateway: Gateway
     sessions: ConsoleSessions
+    drafts: Drafts
     metrics: ConsoleMetrics = field(default_factory=ConsoleMetrics)
+    links: dict[str, str] = field(default_factory=dict)
 
 
 _desk: Desk | None = None
@@ -32,11 +42,31 @@ def desk() -> Desk:
     return _desk
 
 
+def words() -> Language:
+    """The language of whoever is at the browser: chosen, or the browser's."""
+    return languages.preferred(
+        st.context.cookies.get(languages.COOKIE), st.context.headers.get("Accept-Language")
+    )  # fmt: skip
+
+
 def identity() -> Identity:
-    """Who is at the browser now; where nobody is, says so with a way back in, and ends the run."""
+    """Who is at the browser now. Where nobody is any more, keeps what was typed, says so with a way back in, and ends
+    the run."""
     try:
-        return desk().sessions.identify(st.context.cookies.get(COOKIE))
+        who = desk().sessions.identify(st.context.cookies.get(COOKIE))
     except NotAuthenticated:
-        st.warning("You are not logged in any more. What you typed stays on this page until you leave it.")
-        st.markdown('<a href="/login" target="_blank">Log in again</a>', unsafe_allow_html=True)
+        if known := st.session_state.get(_WHO):
+            desk().drafts.keep(known, st.session_state)
+        t = words()
+        st.warning(t("session.ended"))
+        here = urlsplit(st.context.url or "/")
+        back = quote(here.path + (f"?{here.query}" if here.query else ""), safe="")
+        st.markdown(f'<a href="/login?next={back}" target="_self">{t("session.log_in_again")}</a>',
+                    unsafe_allow_html=True)  # fmt: skip
         st.stop()
+    if _WHO not in st.session_state:
+        st.session_state[_WHO] = who.username
+        if typed := desk().drafts.take(who.username):
+            st.session_state.update(typed)
+            st.toast(words()("session.typed_is_back"))
+    return who

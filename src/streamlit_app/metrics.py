@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
 
+_KINDS = ("/_stcore", "/static", "/media", "/login", "/logout", "/language")
 _BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10)
 
 
@@ -21,8 +22,7 @@ class ConsoleMetrics:
 
     def answered(self, method: str, path: str, status: int) -> None:
         """Count a request by what kind of thing was asked for."""
-        kind = next((kind for kind in ("/_stcore", "/static", "/media", "/login", "/logout") if path.startswith(kind)),
-                    "page")  # fmt: skip
+        kind = next((kind for kind in _KINDS if path.startswith(kind)), "page")
         self._requests.labels(method, kind, status).inc()
 
     @contextmanager

@@ -1,10 +1,46 @@
 """The script Streamlit runs for every page: who is there, what they may see, the banner, the page."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
-from meteo.errors import MeteoError
-from streamlit_app.desk import desk, identity
-from streamlit_app.views import account, australia, batch, forecast, history, models, office, pipelines, quality
+from streamlit_app import language
+from streamlit_app.desk import desk, identity, words
+from streamlit_app.drafts import TYPED
+from streamlit_app.views import (
+    account,
+    australia,
+    batch,
+    forecast,
+    history,
+    ingestion,
+    model,
+    models,
+    office,
+    quality,
+    training,
+)
+from streamlit_app.views.common import told
+
+_PAGES: dict[str, dict[str, tuple[Callable[[], None], str]]] = {
+    "weather": {
+        "forecast": (forecast.show, "rainy"),
+        "map": (australia.show, "map"),
+        "history": (history.show, "timeline"),
+        "batch": (batch.show, "table_rows"),
+        "model": (model.show, "insights"),
+    },
+    "you": {"account": (account.show, "person")},
+    "service": {
+        "ingestion": (ingestion.show, "cloud_download"),
+        "training": (training.show, "model_training"),
+        "models": (models.show, "compare"),
+        "quality": (quality.show, "monitoring"),
+        "users": (office.show_users, "group"),
+        "audit": (office.show_audit, "policy"),
+        "system": (office.show_system, "dns"),
+    },
+}
 
 
 @st.cache_data(ttl=10, show_spinner=False)
@@ -13,37 +49,36 @@ def _simulated() -> bool | None:
     return found
 
 
-st.set_page_config("Rain tomorrow", "🌧", layout="wide")
-try:
+t = words()
+st.set_page_config(t("product.name"), "🌧", layout="wide")
+for key in st.session_state:
+    if str(key).startswith(TYPED):  # else Streamlit forgets what was typed when a run fails before the form
+        st.session_state[key] = st.session_state[key]
+with told():
     who = identity()
     if _simulated():
-        st.warning("**DEMO DATA** – simulated weather, not real observations.", icon=":material/science:")
+        st.warning(t("product.demo"), icon=":material/science:")
     pages = {
-        "Weather": [
-            st.Page(forecast.show, title="Forecast", icon=":material/rainy:", default=True),
-            st.Page(australia.show, title="Map", icon=":material/map:", url_path="map"),
-            st.Page(history.show, title="History", icon=":material/timeline:", url_path="history"),
-            st.Page(batch.show, title="Batch", icon=":material/table_rows:", url_path="batch"),
-        ],
-        "You": [st.Page(account.show, title="Account", icon=":material/person:", url_path="account")],
-    }
-    if who.role == "admin":
-        pages["Service"] = [
-            st.Page(pipelines.show, title="Pipelines", icon=":material/conversion_path:", url_path="pipelines"),
-            st.Page(quality.show, title="Quality", icon=":material/monitoring:", url_path="quality"),
-            st.Page(models.show, title="Models", icon=":material/model_training:", url_path="models"),
-            st.Page(office.show_users, title="Users", icon=":material/group:", url_path="users"),
-            st.Page(office.show_audit, title="Audit", icon=":material/policy:", url_path="audit"),
-            st.Page(office.show_system, title="System", icon=":material/dns:", url_path="system"),
+        section: [
+            st.Page(show, title=t(f"page.{path}"), icon=f":material/{icon}:", url_path=path, default=path == "forecast")
+            for path, (show, icon) in found.items()
         ]
-    with st.sidebar:
-        st.markdown(f"Logged in as **{who.username}** ({who.role})")
-        st.markdown('<a href="/logout" target="_self">Log out</a>', unsafe_allow_html=True)
+        for section, found in _PAGES.items() if section != "service" or who.role == "admin"
+    }  # fmt: skip
     if who.must_change:
-        page = st.navigation([st.Page(account.show_password, title="Account", url_path="account", default=True)])
-    else:
-        page = st.navigation(pages)
-    with desk().metrics.page(page.title):
+        pages = {"you": [st.Page(account.show_password, title=t("page.account"), url_path="account", default=True)]}
+    page = st.navigation([one for found in pages.values() for one in found], position="hidden")
+    with st.sidebar:
+        for section, found in pages.items():
+            st.caption(t(f"section.{section}"))
+            for one in found:
+                st.page_link(one)
+        st.divider()
+        st.markdown(t("session.who", name=who.username, role=t(f"role.{who.role}")))
+        others = " · ".join(
+            f'<a href="/language?to={code}" target="_self" lang="{code}">{name}</a>'
+            for code, name in language.NAMES.items() if code != t.code
+        )  # fmt: skip
+        st.markdown(f'<a href="/logout" target="_self">{t("session.log_out")}</a> · {others}', unsafe_allow_html=True)
+    with desk().metrics.page(page.url_path or "forecast"):
         page.run()
-except MeteoError as error:
-    st.error(f"{error.title}: {error.detail}")

@@ -1,6 +1,7 @@
-"""Routes beside Streamlit: login and logout, and the gate before every page and the websocket."""
+"""Routes beside Streamlit: login, logout and language, and the gate before every page and the websocket."""
 
 import html
+import re
 from http.cookies import SimpleCookie
 from importlib.resources import files
 from urllib.parse import quote
@@ -12,10 +13,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from meteo.errors import MeteoError, NotAuthenticated
+from streamlit_app import language
 from streamlit_app.desk import Desk
+from streamlit_app.language import Language
 from streamlit_app.session import COOKIE, try_close
 
-_OPEN = ("/login", "/logout", "/_stcore/health")
+_OPEN = ("/login", "/logout", "/language", "/_stcore/health")
+_YEAR = 365 * 86_400
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; worker-src 'self' blob:; "
@@ -41,21 +45,32 @@ class Gate:
             await self.app(scope, receive, send)
             return
 
+        spoken = _language(scope)
+        page = False
+
         async def answer(message: Message) -> None:
+            nonlocal page
             if message["type"] == "http.response.start":
                 self._desk.metrics.answered(scope["method"], scope["path"], message["status"])
-                message["headers"] = [*message["headers"], *_HEADERS]
+                headers = message["headers"]
+                page = any(name == b"content-type" and value.startswith(b"text/html") for name, value in headers)
+                if page:  # what a browser has kept may be in another language
+                    headers = [one for one in headers if one[0] not in (b"etag", b"last-modified")]
+                message["headers"] = [*headers, *_HEADERS]
+            elif page and message["type"] == "http.response.body":  # of Streamlit's own page, as long as it was
+                message["body"] = message["body"].replace(b'<html lang="en"', f'<html lang="{spoken.code}"'.encode(), 1)
             await send(message)
 
         path = scope["path"]
-        if path in _OPEN or await run_in_threadpool(self._desk.sessions.known, _cookie(scope)):
+        if path in _OPEN or await run_in_threadpool(self._desk.sessions.known, _cookie(scope, COOKIE)):
             await self.app(scope, receive, answer)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         elif path.startswith(("/_stcore/", "/static/", "/media/")):
             await PlainTextResponse("Not logged in", 401)(scope, receive, answer)
         else:
-            await RedirectResponse(f"/login?next={quote(path, safe='')}", 303)(scope, receive, answer)
+            query = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
+            await RedirectResponse(f"/login?next={quote(path + query, safe='')}", 303)(scope, receive, answer)
 
 
 def routes(desk: Desk, secure: bool) -> list[Route]:
@@ -63,18 +78,20 @@ def routes(desk: Desk, secure: bool) -> list[Route]:
 
     async def login(request: Request) -> Response:
         following = _safe(request.query_params.get("next", "/"))
+        t = _language(request.scope)
         if request.method == "GET":
-            return await run_in_threadpool(_page, desk, following)
+            return await run_in_threadpool(_page, desk, t, following)
         if not _same_site(request):
-            return PlainTextResponse("Log in from the console's own page.", 403)
+            return PlainTextResponse(t("login.other_site"), 403)
         form = await request.form(max_files=0, max_fields=4)
         username, password = str(form.get("username", "")), str(form.get("password", ""))
+        peer = request.client.host if request.client else ""
         try:
-            tokens = await run_in_threadpool(desk.gateway.log_in, username, password)
+            tokens = await run_in_threadpool(desk.gateway.log_in, username, password, peer)
         except NotAuthenticated:
-            return await run_in_threadpool(_page, desk, following, "The user name or the password is wrong.", 401)
+            return await run_in_threadpool(_page, desk, t, following, t("login.wrong"), 401)
         except MeteoError as error:
-            return await run_in_threadpool(_page, desk, following, error.detail, error.status)
+            return await run_in_threadpool(_page, desk, t, following, _told(t, error), error.status)
         response = RedirectResponse(following, 303)
         session = await run_in_threadpool(desk.sessions.open, tokens)
         response.set_cookie(COOKIE, session, httponly=True, samesite="lax", secure=secure, path="/")
@@ -88,19 +105,50 @@ def routes(desk: Desk, secure: bool) -> list[Route]:
         response.delete_cookie(COOKIE, path="/")
         return response
 
-    return [Route("/login", login, methods=["GET", "POST"]), Route("/logout", logout, methods=["GET"])]
+    async def choose_language(request: Request) -> Response:
+        response = RedirectResponse(_safe(request.query_params.get("next", "/")), 303)
+        if (chosen := request.query_params.get("to")) in language.NAMES:
+            response.set_cookie(language.COOKIE, str(chosen), max_age=_YEAR, httponly=True, samesite="lax",
+                                secure=secure, path="/")  # fmt: skip
+        return response
+
+    return [
+        Route("/login", login, methods=["GET", "POST"]), Route("/logout", logout, methods=["GET"]),
+        Route("/language", choose_language, methods=["GET"]),
+    ]  # fmt: skip
 
 
-def _page(desk: Desk, following: str, problem: str = "", status: int = 200) -> HTMLResponse:
+def _page(desk: Desk, t: Language, following: str, problem: str = "", status: int = 200) -> HTMLResponse:
     try:
         simulated = bool(desk.gateway.status()["simulated"])
     except MeteoError as error:
-        simulated, problem = False, problem or error.detail
-    banner = '<p class="demo"><b>DEMO DATA</b>: simulated weather, not real observations.</p>' if simulated else ""
+        simulated, problem = False, problem or _told(t, error)
+    parts = {
+        "banner": f'<p class="demo">{html.escape(t("product.demo_login"))}</p>' if simulated else "",
+        "problem": f'<p class="problem" role="alert">{html.escape(problem)}</p>' if problem else "",
+        "next": quote(following, safe=""),
+        "lang": t.code,
+        "languages": " · ".join(
+            f'<a href="/language?to={code}&amp;next=%2Flogin" lang="{code}">{name}</a>'
+            for code, name in language.NAMES.items() if code != t.code
+        ),
+    }  # fmt: skip
     template = files("streamlit_app").joinpath("login.html").read_text(encoding="utf-8")
-    shown = f'<p class="problem" role="alert">{html.escape(problem)}</p>' if problem else ""
-    page = template.replace("<!--banner-->", banner).replace("<!--problem-->", shown)
-    return HTMLResponse(page.replace("{next}", quote(following, safe="")), status)
+
+    def filled(found: re.Match[str]) -> str:
+        return parts[found[1]] if found[1] in parts else html.escape(t(found[1]))
+
+    return HTMLResponse(re.sub(r"{{([a-z_.]+)}}", filled, template), status)
+
+
+def _told(t: Language, error: MeteoError) -> str:
+    return f"{t.known(f'error.{type(error).__name__}', t('error.MeteoError'))} {error.detail}"
+
+
+def _language(scope: Scope) -> Language:
+    headers = dict(scope["headers"])
+    accepted = headers.get(b"accept-language", b"").decode("latin-1")
+    return language.preferred(_cookie(scope, language.COOKIE), accepted)
 
 
 def _safe(path: str) -> str:
@@ -116,9 +164,9 @@ def _same_site(request: Request) -> bool:
     return request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
 
 
-def _cookie(scope: Scope) -> str | None:
+def _cookie(scope: Scope, wanted: str) -> str | None:
     for name, value in scope["headers"]:
         if name == b"cookie":
-            found = SimpleCookie(value.decode("latin-1")).get(COOKIE)
+            found = SimpleCookie(value.decode("latin-1")).get(wanted)
             return found.value if found else None
     return None

@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from meteo.model import Card, Model
+import numpy as np
+
+from meteo.errors import InvalidInput
+from meteo.model import Card, Holdout, Model
 from train.backtest import grouped
 from train.baselines import climatology
 from train.behaviour import behaviour
-from train.dataset import Dataset
-from train.evaluate import intervals
+from train.dataset import Dataset, Part
+from train.evaluate import intervals, reliability
 
 LIMITS = (
     "It answers for the 49 stations it learnt, not for places between them.",
@@ -18,22 +21,41 @@ LIMITS = (
     "What climate change moves it does not know of before it is trained again.",
 )
 
+_EXPLAINED = 1000
+"""So many days of the holdout are explained to see which features matter."""
+
+
+def holdout(model: Model, dataset: Dataset) -> Holdout:
+    """What the days it never saw say of `model`; importance is taken from a sample of them."""
+    test, seed = dataset.test, model.card.seed
+    probability = model.probability(test.matrix)
+    usual = climatology(dataset.train + dataset.validation, test)
+    return Holdout(
+        intervals=intervals(test.label, probability, test.observations.day, seed),
+        reliability=reliability(test.label, probability),
+        stations=grouped(test, probability, usual, test.observations.station),
+        importance=_importance(model, test, seed),
+    )
+
+
+def _importance(model: Model, test: Part, seed: int) -> dict[str, float]:
+    sample = np.random.default_rng(seed).permutation(len(test))[:_EXPLAINED]
+    try:
+        effects, _ = model.estimator.contributions(test.matrix[sample])
+    except InvalidInput:  # of a kind that explains nothing
+        return {}
+    return dict(zip(model.card.features, np.abs(effects).mean(axis=0).tolist(), strict=True))
+
 
 def markdown(model: Model, dataset: Dataset) -> str:
-    """The card of `model` as Markdown, with 90 % bootstrap intervals, behavioural checks and its weakest stations on
-    the holdout."""
-    card, test = model.card, dataset.test
-    probability = model.probability(test.matrix)
-    found = intervals(test.label, probability, test.observations.day, card.seed)
-    behaved = behaviour(model, test, card.seed)
-    usual = climatology(dataset.train + dataset.validation, test)
-    return _markdown(card, found, behaved, grouped(test, probability, usual, test.observations.station))
+    """The card of `model`, whose holdout has been looked at, as Markdown."""
+    card = model.card
+    if card.holdout is None:
+        raise ValueError("the card has no holdout: publish looks at it first")
+    return _markdown(card, card.holdout, behaviour(model, dataset.test, card.seed))
 
 
-def _markdown(
-    card: Card, bounds: Mapping[str, list[float]], behaved: Mapping[str, Mapping[str, float]],
-    stations: Mapping[str, Mapping[str, float]],
-) -> str:  # fmt: skip
+def _markdown(card: Card, found: Holdout, behaved: Mapping[str, Mapping[str, float]]) -> str:
     scores, split = card.metrics, card.split
     lines = [
         f"# {card.kind}, trained {card.trained_at:%Y-%m-%d %H:%M} UTC",
@@ -51,23 +73,23 @@ def _markdown(
         "| | ROC AUC | Brier | log loss | calibration error |",
         "| --- | --- | --- | --- | --- |",
         _row("**this model**", scores),
-        *(_row(name, found) for name, found in card.baselines.items()),
+        *(_row(name, other) for name, other in card.baselines.items()),
         "",
         "90 % intervals, whole days resampled: "
-        + ", ".join(f"{name} {low:.4f} to {high:.4f}" for name, (low, high) in bounds.items())
+        + ", ".join(f"{name} {low:.4f} to {high:.4f}" for name, (low, high) in found.intervals.items())
         + ". The reliability diagram is `evaluation/reliability.png`.",
         "",
         "## Behaviour",
         "",
         "| change of the day | mean change of the chance | days on which it falls by more than 0.1 |",
         "| --- | --- | --- |",
-        *(f"| {name} | {found['mean']:+.3f} | {found['much_lower']:.1%} |" for name, found in behaved.items()),
+        *(f"| {name} | {change['mean']:+.3f} | {change['much_lower']:.1%} |" for name, change in behaved.items()),
         "",
         "## Where it is weakest",
         "",
         "| station | Brier skill against its climatology | days |",
         "| --- | --- | --- |",
-        *(f"| {name} | {found['brier_skill']:.3f} | {found['n']:.0f} |" for name, found in _weakest(stations)),
+        *(f"| {name} | {here['brier_skill']:.3f} | {here['n']:.0f} |" for name, here in _weakest(found.stations)),
         "",
         "## Known limits",
         "",

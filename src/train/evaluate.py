@@ -42,7 +42,7 @@ def decomposition(outcome: Floats, probability: Floats) -> dict[str, float]:
 
 def intervals(
     outcome: Floats, probability: Floats, day: NDArray[np.datetime64], seed: int, resamples: int = 200
-) -> dict[str, list[float]]:
+) -> dict[str, tuple[float, float]]:
     """90 % bootstrap intervals of AUC and Brier score; whole days are drawn, since one day's stations are alike."""
     _, group = np.unique(day, return_inverse=True)
     order = np.argsort(group, kind="stable")
@@ -56,7 +56,7 @@ def intervals(
             (roc_auc_score(outcome[rows], probability[rows]), brier_score_loss(outcome[rows], probability[rows]))
         )
     low, high = np.quantile(found, [0.05, 0.95], axis=0)
-    return {name: [float(low[index]), float(high[index])] for index, name in enumerate(("auc", "brier"))}
+    return {name: (float(low[index]), float(high[index])) for index, name in enumerate(("roc_auc", "brier"))}
 
 
 def best_threshold(outcome: Floats, probability: Floats) -> float:

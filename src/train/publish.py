@@ -18,9 +18,8 @@ from mlflow.models import infer_signature
 
 from meteo.model import CARD, GRAPH, Model
 from meteo.registry import BUNDLE, CARD_TAG, Published, Registry
-from train.card import markdown
+from train.card import holdout, markdown
 from train.dataset import Dataset, Part
-from train.evaluate import reliability
 from train.gate import Verdict
 from train.search import Trial
 
@@ -40,6 +39,7 @@ def publish(
     """
     client = MlflowClient(registry.uri, registry.uri)
     card, test = model.card, dataset.test
+    card.holdout = holdout(model, dataset)
     found = client.get_experiment_by_name(experiment)
     experiment_id = found.experiment_id if found else client.create_experiment(experiment)
     tags = {
@@ -59,10 +59,9 @@ def publish(
         client.log_artifacts(run_id, str(bundle), BUNDLE)
         shutil.copyfile(lock, Path(folder) / "dvc.lock")
         client.log_artifact(run_id, str(Path(folder) / "dvc.lock"), "data")
-        bins = reliability(test.label, model.probability(test.matrix))
-        client.log_text(run_id, json.dumps(bins), "evaluation/reliability.json")
+        client.log_text(run_id, card.holdout.model_dump_json(indent=1), "evaluation/holdout.json")
         client.log_text(run_id, markdown(model, dataset), "evaluation/card.md")
-        _plot(bins, Path(folder) / "reliability.png")
+        _plot(card.holdout.reliability, Path(folder) / "reliability.png")
         client.log_artifact(run_id, str(Path(folder) / "reliability.png"), "evaluation")
     for number, trial in enumerate(trials, 1):
         _log_trial(client, experiment_id, run_id, number, trial)

@@ -13,6 +13,7 @@ from meteo.contract import Prediction, PredictRequest
 from meteo.errors import InvalidInput, Unavailable, UnknownStation
 from meteo.model import Model
 from meteo.observation import Observations
+from meteo.row import STATIONS
 from meteo.store import ObservationStore
 from meteo.surroundings import Surroundings
 
@@ -64,6 +65,7 @@ def test_an_answer_says_what_it_covers_and_what_was_missing(predictor: Predictor
     assert (answer.request_id, answer.model.version, answer.threshold) == ("request-1", "1", 0.3)
     assert answer.rain_tomorrow == (answer.probability >= 0.3)
     assert answer.simulated is True
+    assert answer.usual == predictor.model.climate.rain[STATIONS.index(answer.station), 3], "of April, not of the year"
 
 
 def test_humid_afternoons_are_likelier_to_be_followed_by_rain(predictor: Predictor) -> None:

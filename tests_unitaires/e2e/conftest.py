@@ -2,16 +2,23 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any, Protocol
 
 import httpx
 import pytest
+from home import Home
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from streamlit_app.language import catalogue
 
 expect.set_options(timeout=30_000)
 """The first explanation imports XGBoost, beside whatever else this machine is testing."""
@@ -29,8 +36,12 @@ class System:
     home: Path
     console: str
     gateway: str
-    logins: dict[str, dict[str, str]]
     environment: dict[str, str]
+
+    @cached_property
+    def logins(self) -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = json.loads((self.home / "credentials.json").read_text())
+        return found
 
     def machine(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return machine(self.environment, *arguments)
@@ -40,19 +51,59 @@ class System:
         answer = httpx.post(f"{self.gateway}/token", data=self.logins[role], trust_env=False, timeout=60)
         return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
+    @contextmanager
+    def without(self, *programs: str) -> Iterator[None]:
+        """Programs are stopped meanwhile; afterwards they answer again."""
+        control = [str(REPOSITORY / ".venv/bin/supervisorctl"), "-s", f"unix://{Home(self.home).socket}"]
+        subprocess.run([*control, "stop", *programs], check=True, capture_output=True)
+        try:
+            yield
+        finally:
+            done = self.machine("up")
+            assert done.returncode == 0, done.stderr
+
 
 def machine(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [str(REPOSITORY / ".venv/bin/python"), str(REPOSITORY / "deploy/local/machine.py"), *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=REPOSITORY)
 
 
+@pytest.fixture(scope="session")
+def running() -> Iterator[dict[str, Any]]:
+    """The one system that runs: what it was made for, and itself."""
+    found: dict[str, Any] = {}
+    yield found
+    _bring_down(found)
+
+
+def _bring_down(found: dict[str, Any]) -> None:
+    if found:
+        machine(found["system"].environment, "down")
+        found.clear()
+
+
 @pytest.fixture(scope="module")
-def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """One for a file of tests, with the file's own SETTINGS and what it says after UP; with POSTGRESQL, all tables are
-    there, Airflow's too."""
+def system(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, running: dict[str, Any]
+) -> Iterator[System]:
+    """With the file's own SETTINGS and what it says after UP; with POSTGRESQL, all tables are there, Airflow's too.
+    Files that ask for the same share it."""
     if not (REPOSITORY / ".venv-airflow/bin/airflow").exists():
         _missing("needs Airflow's environment: make setup")
-    home = tmp_path_factory.mktemp("home")
+    settings, up = dict(getattr(request.module, "SETTINGS", {})), tuple(getattr(request.module, "UP", ()))
+    wanted = (settings, up, bool(getattr(request.module, "POSTGRESQL", False)))
+    if running.get("wanted") != wanted:
+        _bring_down(running)
+        home = tmp_path_factory.mktemp("home")
+        running.update(wanted=wanted, system=_described(home, settings, request if wanted[2] else None))
+        done = running["system"].machine("up", *up)
+        assert done.returncode == 0, done.stderr
+    yield running["system"]
+    if wanted[2]:  # before its PostgreSQL goes
+        _bring_down(running)
+
+
+def _described(home: Path, settings: dict[str, str], request: pytest.FixtureRequest | None) -> System:
     parts = ("GATEWAY", "API_MODEL", "CONSOLE", "AIRFLOW", "MLFLOW", "PROMETHEUS", "ALERTMANAGER", "NODE_EXPORTER")
     ports = dict(zip((*parts, "DEMO", "METRICS"), _free_ports(len(parts) + 2), strict=True))
     environment = {
@@ -61,25 +112,15 @@ def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         "METEO_INGEST__DEMO_URL": f"http://127.0.0.1:{ports['DEMO']}",
         "METEO_CONSOLE__METRICS_PORT": str(ports["METRICS"]),
         **{f"METEO_{part}__PORT": str(ports[part]) for part in parts},
-        **getattr(request.module, "SETTINGS", {}),
+        **settings,
     }
-    if getattr(request.module, "POSTGRESQL", False):
+    if request is not None:
         address = request.getfixturevalue("postgres")
         for part in ("OBSERVATIONS", "PREDICTIONS", "GATEWAY"):
             environment[f"METEO_STORE__{part}_URL"] = address()
         environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = address().replace("+psycopg:", "+psycopg2:")
-    try:
-        done = machine(environment, "up", *getattr(request.module, "UP", ()))
-        assert done.returncode == 0, done.stderr
-        yield System(
-            home,
-            f"http://127.0.0.1:{ports['CONSOLE']}",
-            f"http://127.0.0.1:{ports['GATEWAY']}",
-            json.loads((home / "credentials.json").read_text()),
-            environment,
-        )
-    finally:
-        machine(environment, "down")
+    console, gateway = (f"http://127.0.0.1:{ports[part]}" for part in ("CONSOLE", "GATEWAY"))
+    return System(home, console, gateway, environment)
 
 
 @pytest.fixture(scope="module")
@@ -93,26 +134,32 @@ def browser() -> Iterator[Browser]:
         found.close()
 
 
+class Visit(Protocol):
+    def __call__(self, role: str, language: str = "en", path: str = "/", **options: Any) -> Page: ...
+
+
 @pytest.fixture
-def visit(browser: Browser, system: System) -> Iterator[Callable[[str], Page]]:
-    """A fresh browser profile logged in as one of the first logins, on the console's front page.
+def visit(browser: Browser, system: System) -> Iterator[Visit]:
+    """A fresh browser profile of that language logged in as one of the first logins, on a page of the console.
 
     Fails the test if a page asked any other host for anything or threw an uncaught script error.
     """
     contexts, hosts, errors = [], set[str](), list[str]()
 
-    def start(role: str) -> Page:
-        context = browser.new_context(viewport={"width": 1280, "height": 1400})
+    def start(role: str, language: str = "en", path: str = "/", **options: Any) -> Page:
+        t = catalogue(language)
+        locale = {"en": "en-AU", "fr": "fr-FR"}[language]
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 1400}, "locale": locale, **options})
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(60_000)
         page.on("request", lambda request: hosts.add(request.url.split("/")[2] if "://" in request.url else ""))
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(system.console)
-        page.get_by_label("User name").fill(system.logins[role]["username"])
-        page.get_by_label("Password").fill(system.logins[role]["password"])
-        page.get_by_role("button", name="Log in").click()
-        page.get_by_role("button", name="Forecast rain").wait_for()
+        page.goto(system.console + path)
+        page.get_by_label(t["login.user"]).fill(system.logins[role]["username"])
+        page.get_by_label(t["login.password"]).fill(system.logins[role]["password"])
+        page.get_by_role("button", name=t["login.submit"]).click()
+        page.get_by_test_id("stSidebar").or_(page.get_by_test_id("stExpandSidebarButton")).first.wait_for()
         return page
 
     yield start
@@ -120,6 +167,26 @@ def visit(browser: Browser, system: System) -> Iterator[Callable[[str], Page]]:
         context.close()
     assert hosts - {""} == {system.console.removeprefix("http://")}
     assert errors == []
+
+
+@pytest.fixture
+def forecast() -> Callable[..., str]:
+    """Submits the form; the model version that the answer names."""
+
+    def submit(page: Page, language: str = "en") -> str:
+        t = catalogue(language)
+        captions = page.get_by_text(
+            re.compile(re.escape(t["forecast.model"].partition("{")[0]) + r"rain-tomorrow.*\d+")
+        )
+        earlier = captions.last.inner_text() if captions.count() else ""
+        page.get_by_role("button", name=t["forecast.submit"]).click()
+        expect(captions.last).to_be_visible()
+        expect(captions.last).not_to_have_text(earlier)
+        found = re.search(r"version (\d+)", captions.last.inner_text())
+        assert found is not None
+        return found[1]
+
+    return submit
 
 
 def _missing(what: str) -> None:

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from datetime import date
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ def test_rain_is_how_often_it_followed_drawn_to_the_overall_rate(rows: Build) ->
     rate = 30 / 90
     assert wet[0] == pytest.approx((30 + 10 * rate) / (31 + 10))
     assert wet[-1] == pytest.approx(10 * rate / (30 + 10))
+    assert climate.rate("Sydney", date(2021, 1, 5)) == wet[0]
 
 
 def test_it_comes_back_the_same_from_its_file(weather: Build) -> None:

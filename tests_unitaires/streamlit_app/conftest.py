@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from meteo.database import connect
 from streamlit_app.client import Gateway
+from streamlit_app.drafts import Drafts
 from streamlit_app.session import ConsoleSessions
 
 
@@ -25,6 +26,7 @@ class FakeGateway:
     live: set[str] = field(default_factory=set)
     simulated: bool = True
     asked: list[str] = field(default_factory=list)
+    peers: list[str] = field(default_factory=list)
 
     def pair(self) -> Response:
         self.made += 1
@@ -40,6 +42,7 @@ class FakeGateway:
                 return JSONResponse({"status": "ok", "simulated": self.simulated, "model_version": "1"})
             if call == "POST /token":
                 form = await request.form()
+                self.peers.append(request.headers.get("x-forwarded-for", ""))
                 return self.pair() if form["password"] == "right password" else _problem(401)
             if call == "POST /token/refresh":
                 body = await request.json()
@@ -81,3 +84,8 @@ def gateway(fake: FakeGateway, serve: Callable[[Any], str]) -> Iterator[Gateway]
 @pytest.fixture
 def sessions(gateway: Gateway, tmp_path: Path) -> ConsoleSessions:
     return ConsoleSessions(connect(f"sqlite:///{tmp_path / 'console.db'}"), gateway, idle_minutes=60)
+
+
+@pytest.fixture
+def drafts(tmp_path: Path) -> Drafts:
+    return Drafts(connect(f"sqlite:///{tmp_path / 'console.db'}"))

@@ -6,19 +6,22 @@ from fastapi.testclient import TestClient
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from streamlit_app.client import Gateway
 from streamlit_app.desk import Desk
+from streamlit_app.drafts import Drafts
 from streamlit_app.session import ConsoleSessions
 from streamlit_app.signin import Gate, routes
 
 
 @pytest.fixture
-def client(gateway: Gateway, sessions: ConsoleSessions) -> Iterator[TestClient]:
+def client(gateway: Gateway, sessions: ConsoleSessions, drafts: Drafts) -> Iterator[TestClient]:
     async def page(request: Request) -> Response:
+        if request.url.path == "/app":
+            return HTMLResponse('<!doctype html><html lang="en"><body>Streamlit</body></html>', headers={"ETag": "1"})
         return PlainTextResponse(f"page {request.url.path}")
 
     async def stream(socket: WebSocket) -> None:
@@ -26,7 +29,7 @@ def client(gateway: Gateway, sessions: ConsoleSessions) -> Iterator[TestClient]:
         await socket.send_text("hello")
         await socket.close()
 
-    desk = Desk(gateway, sessions)
+    desk = Desk(gateway, sessions, drafts)
     app = Starlette(
         routes=[*routes(desk, secure=True), WebSocketRoute("/_stcore/stream", stream), Route("/{path:path}", page)],
         middleware=[Middleware(Gate, desk=desk)],
@@ -69,6 +72,43 @@ def test_a_wrong_password_is_said_and_nothing_is_repeated(client: TestClient) ->
     assert "The user name or the password is wrong." in answer.text
     assert "canary" not in answer.text
     assert "set-cookie" not in answer.headers
+
+
+def test_the_way_back_keeps_what_was_asked_for(client: TestClient) -> None:
+    assert client.get("/?station=Perth").headers["location"] == "/login?next=%2F%3Fstation%3DPerth"
+    assert log_in(client, "/?station=Perth").headers["location"] == "/?station=Perth"
+
+
+def test_the_login_speaks_the_browsers_language_or_the_chosen_one(client: TestClient) -> None:
+    assert "<label>User name" in client.get("/login").text
+    french = client.get("/login", headers={"Accept-Language": "fr-CA,fr;q=0.9,en;q=0.8"}).text
+    assert "<label>Nom d’utilisateur" in french
+    assert '<html lang="fr">' in french
+    chosen = client.get("/language", params={"to": "fr", "next": "/login"})
+    assert (chosen.status_code, chosen.headers["location"]) == (303, "/login")
+    assert "<label>Nom d’utilisateur" in client.get("/login", headers={"Accept-Language": "en"}).text
+    assert "Le nom d’utilisateur ou le mot de passe est incorrect." in log_in(client, password="wrong").text
+
+
+@pytest.mark.parametrize("asked", ["de", "", "fr; path=/evil", "../fr"])
+def test_a_language_that_there_is_not_changes_nothing(client: TestClient, asked: str) -> None:
+    answer = client.get("/language", params={"to": asked, "next": "//evil.example"})
+    assert answer.headers["location"] == "/"
+    assert "set-cookie" not in answer.headers
+
+
+def test_streamlits_page_says_its_language_and_is_not_kept_in_another(client: TestClient) -> None:
+    log_in(client)
+    assert '<html lang="en">' in client.get("/app").text
+    client.get("/language", params={"to": "fr"})
+    page = client.get("/app")
+    assert '<html lang="fr">' in page.text
+    assert "etag" not in page.headers
+
+
+def test_the_gateway_is_told_who_logs_in(client: TestClient, fake: Any) -> None:
+    log_in(client)
+    assert fake.peers == ["testclient"]
 
 
 @pytest.mark.parametrize(

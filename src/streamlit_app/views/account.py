@@ -1,18 +1,21 @@
-"""One's own account: password and API keys."""
+"""One's own account: password, API keys, language."""
 
 import streamlit as st
 
-from streamlit_app.desk import identity
-from streamlit_app.views.common import read, send, told
+from streamlit_app import language
+from streamlit_app.desk import identity, words
+from streamlit_app.views.common import confirmed, plain, read, send, told
 
 
 def show() -> None:
     who = identity()
-    st.title("Account")
-    st.markdown(f"**{who.username}**, role {who.role}")
+    t = words()
+    st.title(t("page.account"))
+    st.markdown(t("account.who", name=plain(who.username), role=t(f"role.{who.role}")))
     left, right = st.columns(2, gap="large")
     with left:
         _password()
+        _language()
     with right:
         _keys()
 
@@ -20,39 +23,55 @@ def show() -> None:
 def show_password() -> None:
     """All there is for those whose password an admin has given."""
     identity()
-    st.title("Choose a password")
-    st.info("Your password was given by an admin, who knows it: change it, then log in again.")
+    t = words()
+    st.title(t("account.choose"))
+    st.info(t("account.given"))
     _password()
 
 
 def _password() -> None:
-    st.subheader("Password")
+    t = words()
+    st.header(t("account.password"))
     with st.form("password", clear_on_submit=True):
-        old = st.text_input("Present password", type="password")
-        new = st.text_input("New password", type="password", help="at least 12 characters; a sentence is good")
-        again = st.text_input("New password again", type="password")
-        if st.form_submit_button("Change password"):
+        old = st.text_input(t("account.present"), type="password")
+        new = st.text_input(t("account.new"), type="password", help=t("account.password_help"))
+        again = st.text_input(t("account.again"), type="password")
+        if st.form_submit_button(t("account.change")):
             if new != again:
-                st.error("The two new passwords differ.")
+                st.error(t("account.differ"))
             else:
                 with told():
                     send("POST", "me", "password", body={"current": old, "new": new})
-                    st.success("Changed. All your sessions have ended.")
-                    st.markdown('<a href="/logout" target="_self">Log in with the new password</a>',
+                    st.success(t("account.changed"))
+                    st.markdown(f'<a href="/logout" target="_self">{t("account.log_in_anew")}</a>',
                                 unsafe_allow_html=True)  # fmt: skip
 
 
+def _language() -> None:
+    t = words()
+    st.header(t("account.language"))
+    for code, name in language.NAMES.items():
+        if code == t.code:
+            st.markdown(f"**{name}** ({t('account.language_now')})")
+        else:
+            link = f'<a href="/language?to={code}&next=/account" target="_self" lang="{code}">{name}</a>'
+            st.markdown(link, unsafe_allow_html=True)
+
+
 def _keys() -> None:
-    st.subheader("API keys")
-    st.caption("For programs: `Authorization: Bearer KEY`. A key is shown once.")
+    t = words()
+    st.header(t("account.keys"))
+    st.markdown(t("account.keys_help"))
     with told():
         with st.form("key", clear_on_submit=True):
-            label = st.text_input("What is it for?", max_chars=60)
-            if st.form_submit_button("Make a key") and label.strip():
+            label = st.text_input(t("account.key_label"), max_chars=60)
+            if st.form_submit_button(t("account.make_key")) and label.strip():
                 st.code(send("POST", "me", "keys", body={"label": label.strip()})["key"], language=None)
         for key in read("me", "keys"):
-            name, action = st.columns([4, 1], vertical_alignment="center")
-            name.markdown(f"`{key['prefix']}…` {key['label']}")
-            if action.button("Revoke", key=f"revoke {key['prefix']}"):
-                send("DELETE", "me", "keys", key["prefix"])
-                st.rerun()
+            name, action = st.columns([3, 1], vertical_alignment="center")
+            name.markdown(f"`{key['prefix']}…` {plain(key['label'])}")
+            with action:
+                asked = t("account.revoke_sure", label=plain(key["label"]))
+                if confirmed(t("account.revoke"), asked, f"revoke {key['prefix']}"):
+                    send("DELETE", "me", "keys", key["prefix"])
+                    st.rerun()

@@ -6,78 +6,111 @@ from pathlib import Path
 from typing import Any
 
 import altair as alt
-import pandas as pd
 import streamlit as st
 
 from meteo.contract import Forecast
-from streamlit_app.views.common import read, told
+from streamlit_app.desk import words
+from streamlit_app.views.common import MUTED, Layers, chart, ink, read, table, told
+from streamlit_app.views.forecast import in_words
 
 _OUTLINE = Path(__file__).parent.parent / "australia.json"
 _LABEL_DEGREES = 11.0, 1.7
 """What a label covers of longitude and latitude: where it would cover another, a station is a dot only."""
+_COLOURS = ["#f7e8b5", "#9ecae1", "#3182bd", "#08306b"]
+_PICKED = "station"
 
 
 def show() -> None:
-    st.title("Rain across Australia")
+    t = words()
+    st.title(t("map.title"))
     with told():
         forecast = Forecast.model_validate(read("forecast"))
         places = {place["name"]: place for place in read("stations")}
-        known = [each for each in forecast.stations if each.probability is not None]
-        st.markdown(
-            f"After **{forecast.date:%A} {forecast.date.day} {forecast.date:%B %Y}**, by the newest stored "
-            f"observations of {len(known)} of {len(places)} stations; model version {forecast.model.version}."
+        known = sorted(
+            (each for each in forecast.stations if each.probability is not None),
+            key=lambda each: each.probability or 0,
+            reverse=True,
         )
+        st.markdown(t("map.after", day=t.day(forecast.date), known=len(known), all=len(places),
+                      version=forecast.model.version))  # fmt: skip
         if not known:
-            st.info("No station has an observation of that day yet.")
+            st.info(t("map.none"))
             return
-        table = pd.DataFrame({
-            "station": [each.station for each in known],
-            "state": [places[each.station]["state"] for each in known],
-            "chance": [each.probability for each in known],
-            "verdict": ["rain" if each.rain_tomorrow else "no rain" for each in known],
-            "latitude": [places[each.station]["latitude"] for each in known],
-            "longitude": [places[each.station]["longitude"] for each in known],
-        }).sort_values("chance", ascending=False)  # fmt: skip
-        left, right = st.columns([3, 2], gap="large")
-        with left:
-            st.altair_chart(_map(table), width="stretch")
-            st.caption("More than 1.0 mm in the 24 hours to 9am. Outline: Natural Earth.")
-        with right:
-            st.dataframe(
-                table[["station", "state", "chance", "verdict"]], hide_index=True, height=560, column_config={
-                    "chance": st.column_config.ProgressColumn("chance of rain", format="percent", max_value=1)
-                },
-            )  # fmt: skip
+        rows = [
+            {"station": each.station, "chance": each.probability,
+             "verdict": t("common.rain" if each.rain_tomorrow else "common.dry")}
+            for each in known
+        ]  # fmt: skip
         silent = sorted(set(places) - {each.station for each in known})
+        where = {name: {key: place[key] for key in ("latitude", "longitude")} for name, place in places.items()}
+        left, right = st.columns([5, 4], gap="medium")
+        with left:
+            unheard = [{"station": name, "verdict": t("map.nothing"), **where[name]} for name in silent]
+            drawn = _map([{**row, **where[row["station"]]} for row in rows], unheard)
+            picked = chart(drawn, on_select="rerun", key="map", selection_mode=[_PICKED])
+            st.caption(t("map.source"))
+        with right:
+            listed = table(rows, height=460, on_select="rerun", selection_mode="single-row", key="list")
+            chosen = _chosen(picked, listed, [each.station for each in known])
+            _detail(next((row for row in rows if row["station"] == chosen), None))
         if silent:
-            st.caption("Nothing of that day from: " + ", ".join(silent))
+            st.caption(t("map.silent", names=", ".join(silent)))
 
 
-def _map(table: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
-    land = alt.Chart(alt.InlineData(values=[_outline()])).mark_geoshape(
-        fill="#8a8f9822", stroke="#8a8f98", strokeWidth=1
+def _chosen(picked: Any, listed: Any, names: list[str]) -> str | None:
+    """The row ticked in the table, else the dot clicked on the map."""
+    if ticked := listed.selection.rows:
+        return names[int(ticked[0])]
+    if points := picked.selection.get(_PICKED):
+        return str(points[0]["station"])
+    return None
+
+
+def _detail(row: dict[str, Any] | None) -> None:
+    t = words()
+    with st.container(border=True):
+        if row is None:
+            st.caption(t("map.pick"))
+            return
+        st.markdown(f"**{row['station']}**: **{t.percent(row['chance'])}** · {row['verdict']}")
+        st.markdown(in_words(row["chance"]))
+        link = f'<a href="/?station={row["station"]}" target="_self">{t("map.to_forecast", name=row["station"])}</a>'
+        st.markdown(link, unsafe_allow_html=True)
+
+
+def _map(rows: list[dict[str, Any]], silent: list[dict[str, Any]]) -> Layers:
+    t = words()
+    outline = alt.Chart(alt.InlineData(values=[_outline()]))
+    land = outline.mark_geoshape(fill="#8a8f9822", stroke=MUTED, strokeWidth=1, aria=False)
+    name = alt.Tooltip("station:N", title=t("column.station"))
+    verdict = alt.Tooltip("verdict:N", title=t("column.verdict"))
+    rings = alt.Chart(alt.InlineData(values=silent)).encode(
+        longitude="longitude:Q", latitude="latitude:Q", tooltip=[name, verdict]
     )
-    points = alt.Chart(table).encode(longitude="longitude:Q", latitude="latitude:Q")
-    dots = points.mark_circle(size=170, opacity=0.95, stroke="#3a3f48", strokeWidth=0.7).encode(
+    rings = rings.mark_circle(size=90, opacity=1, fill=None, stroke=MUTED)
+    points = alt.Chart(alt.InlineData(values=rows)).encode(longitude="longitude:Q", latitude="latitude:Q")
+    dots = points.mark_circle(size=190, opacity=0.95, stroke="#3a3f48", strokeWidth=0.7).encode(
         color=alt.Color(
-            "chance:Q", title="chance of rain", legend=alt.Legend(format="%", orient="bottom", gradientLength=220),
-            scale=alt.Scale(domain=[0, 1], range=["#f3e3b3", "#7fb2d6", "#0b3c78"]),
+            "chance:Q", title=t("column.chance"),
+            legend=alt.Legend(format="%", orient="bottom", gradientLength=200),
+            scale=alt.Scale(domain=[0, 0.35, 0.7, 1], range=_COLOURS, interpolate="rgb"),
         ),
-        tooltip=["station", alt.Tooltip("chance", format=".0%"), "verdict"],
-    )  # fmt: skip
-    named = points.transform_filter(alt.FieldOneOfPredicate("station", _labelled(table)))
-    names = named.mark_text(dy=-13, fontSize=11, color="#7a7f88").encode(text="label:N")
+        tooltip=[name, alt.Tooltip("chance:Q", title=t("column.chance"), format=".0%"), verdict],
+    ).add_params(alt.selection_point(_PICKED, fields=["station"]))  # fmt: skip
+    named = points.transform_filter(alt.FieldOneOfPredicate("station", _labelled(rows)))
+    names = named.mark_text(dy=-13, fontSize=11, color=ink()).encode(text="label:N")
     names = names.transform_calculate(label="datum.station + ' ' + format(datum.chance, '.0%')")
-    return alt.layer(land, dots, names).project("mercator").properties(height=560)
+    return alt.layer(land, rings, dots, names).project("mercator").properties(height=460)
 
 
-def _labelled(table: pd.DataFrame) -> list[str]:
+def _labelled(rows: list[dict[str, Any]]) -> list[str]:
     """The stations whose names do not cover each other, the wettest first."""
     chosen: list[tuple[str, float, float]] = []
     wide, high = _LABEL_DEGREES
-    for name, latitude, longitude in table[["station", "latitude", "longitude"]].itertuples(index=False):
+    for row in rows:
+        latitude, longitude = row["latitude"], row["longitude"]
         if all(abs(latitude - y) > high or abs(longitude - x) > wide for _, y, x in chosen):
-            chosen.append((name, latitude, longitude))
+            chosen.append((row["station"], latitude, longitude))
     return [name for name, _, _ in chosen]
 
 

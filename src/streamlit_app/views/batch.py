@@ -3,31 +3,46 @@
 import csv
 import io
 
-import pandas as pd
 import streamlit as st
 
 from meteo.observation import NAMES
-from streamlit_app.desk import desk, identity
-from streamlit_app.views.common import told
+from streamlit_app.desk import desk, identity, words
+from streamlit_app.views.common import table, told
 
 _TEMPLATE = {"station": "Sydney", "date": "2017-06-25", "humidity_3pm": "80", "pressure_3pm": "1009.5"}
+_SHOWN = ("station", "date", "probability", "rain_tomorrow", "error")
+_PREVIEW = 500
 
 
 def show() -> None:
     who = identity()
-    st.title("Many at once")
-    st.markdown("A CSV with a line for each station and day: `station`, `date` (YYYY-MM-DD) and the readings that are "
-                "known. Every line is answered by itself; one that cannot be says why.")  # fmt: skip
-    st.download_button("Download a template", _template(), "template.csv", "text/csv")
-    given = st.file_uploader("CSV, up to 10 MB", type="csv")
+    t = words()
+    st.title(t("batch.title"))
+    st.markdown(t("batch.about"))
+    st.download_button(t("batch.template"), _template(), "template.csv", "text/csv")
+    given = st.file_uploader(t("batch.file"), type="csv")
     if given is None:
         return
-    with told(), st.spinner("forecasting"):
+    with told(), st.spinner(t("batch.working"), show_time=True):
         answered = desk().gateway.batch(who.access, given.getvalue())
-        table = pd.read_csv(io.BytesIO(answered))
-        st.markdown(f"**{len(table):,}** lines were answered.")
-        st.dataframe(table, hide_index=True)
-        st.download_button("Download the answers", answered, "forecasts.csv", "text/csv")
+        rows = list(csv.DictReader(io.StringIO(answered.decode())))
+        wrong = [row for row in rows if row.get("error")]
+        st.success(t("batch.answered", n=t.number(len(rows) - len(wrong)), all=t.number(len(rows))))
+        if wrong:
+            st.warning(t("batch.wrong", n=t.number(len(wrong))))
+        st.download_button(t("batch.download"), answered, "forecasts.csv", "text/csv")
+        shown = sorted(rows, key=lambda row: not row.get("error"))[:_PREVIEW]
+        table([_row(row) for row in shown])
+        if len(rows) > _PREVIEW:
+            st.caption(t("batch.preview", n=t.number(_PREVIEW)))
+
+
+def _row(row: dict[str, str]) -> dict[str, str | float | None]:
+    chance = row.get("probability")
+    return {
+        "station": row.get("station"), "date": row.get("date"), "chance": float(chance) if chance else None,
+        "problem": row.get("error") or None,
+    }  # fmt: skip
 
 
 def _template() -> str:

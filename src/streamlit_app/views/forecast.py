@@ -1,212 +1,261 @@
 """The forecast page: a station's newest observation, changed as the user likes, and the chance of rain after it."""
 
+import math
 import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
-import altair as alt
-import pandas as pd
 import streamlit as st
 
 from meteo.contract import DayBody, Prediction, StationBody
 from meteo.errors import InvalidInput
 from meteo.observation import BY_NAME, COMPASS, FIELDS, Field
-from streamlit_app.desk import desk, identity
+from streamlit_app.desk import desk, identity, words
+from streamlit_app.drafts import TYPED
+from streamlit_app.views.common import DRY, RAIN, bars, chart, plain, told
 
-_BLOCKS = (("day", "The day"), ("9am", "At 9am"), ("3pm", "At 3pm"))
+_BLOCKS = ("day", "9am", "3pm")
 _STALE_DAYS = 3
 _REASONS = 8
-_DERIVED = {
-    "rain_today": "Rain today",
-    "temp_range": "Daily temperature range",
-    "dew_point_9am": "Dew point at 9am",
-    "dew_point_3pm": "Dew point at 3pm",
-    "pressure_since_yesterday": "Pressure since yesterday",
-    "temp_change": "Temperature change 9am–3pm",
-    "humidity_change": "Humidity change 9am–3pm",
-    "pressure_change": "Pressure change 9am–3pm",
-    "cloud_change": "Cloud change 9am–3pm",
-    "wind_speed_change": "Wind change 9am–3pm",
-    "latitude": "Place (latitude)",
-    "longitude": "Place (longitude)",
-    "elevation_m": "Elevation",
-}
+_EARTH_KM = 6371
 _AROUND = {
-    r"_at_[A-Z]\w+$": "pressure across Australia",
-    r"_less_\w+$": "pressure differences around here",
-    r"_near_\d+_km$": "near by",
-    r"_near_\d+_km_yesterday$": "near by yesterday",
-    r"_anomaly$": "against the normal here",
-    r"_(north|east|south|west)_\d+_km$": "to the {}",
-    r"_(north|east|south|west)_\d+_km_yesterday$": "to the {} yesterday",
+    r"_at_[A-Z]\w+$": "map",
+    r"_less_\w+$": "map_differences",
+    r"_near_\d+_km$": "near",
+    r"_near_\d+_km_yesterday$": "near_yesterday",
+    r"_anomaly$": "anomaly",
+    r"_(north|east|south|west)_\d+_km$": "side",
+    r"_(north|east|south|west)_\d+_km_yesterday$": "side_yesterday",
 }
-"""What the name of a feature of the surroundings ends with, and how people say it."""
-_WINDS = {"gust": "Strongest gust", "9am": "Wind at 9am", "3pm": "Wind at 3pm"}
+"""What the name of a feature of the surroundings ends with, and the words for it."""
 
 
 def show() -> None:
     who = identity()
+    t = words()
     gateway = desk().gateway
-    st.title("Will it rain?")
+    st.title(t("forecast.title"))
     stations = {station.name: station for station in gateway.stations(who.access)}
-    names = list(stations)
-    chosen = st.selectbox("Station", names, index=names.index("Sydney"))
-    station = stations[chosen]
-    days = gateway.observations(who.access, chosen)
+    station = stations[_choose(stations)]
+    days = gateway.observations(who.access, station.name)
     newest = days[-1] if days else None
     _say_how_fresh(station, newest)
-    day, observation = _form(station, newest)
-    key = f"answer {chosen}"
+    prefix = f"{station.name} {newest.date if newest else ''}"
+    wrong, answered = f"wrong {prefix}", f"answer {station.name}"
+    day, observation = _form(station, newest, prefix, st.session_state.get(wrong, {}))
     if observation is not None:
-        body = {"station": chosen, "date": day.isoformat(), "observation": observation, "explain": True}
-        try:
-            st.session_state[key] = gateway.predict(who.access, body)
-        except InvalidInput as error:
-            st.session_state.pop(key, None)
-            _say_what_is_wrong(error)
-    if key in st.session_state:
-        _answer(st.session_state[key], station)
+        st.session_state.pop(answered, None)
+        st.session_state.pop(wrong, None)
+        body = {"station": station.name, "date": day.isoformat(), "observation": observation, "explain": True}
+        with told():
+            try:
+                st.session_state[answered] = gateway.predict(who.access, body)
+            except InvalidInput as error:
+                st.session_state[wrong] = {name.rpartition(".")[2]: message for name, message in error.fields}
+                st.rerun()
+    if answered in st.session_state:
+        _answer(st.session_state[answered], station, who.access)
+
+
+def _choose(stations: Mapping[str, StationBody]) -> str:
+    """The station asked for in the address, picked from the list, or nearest to a place."""
+    t = words()
+    names, key = list(stations), "chosen station"
+    asked = st.query_params.pop("station", None)
+    if asked is not None and asked not in names:
+        st.error(t("forecast.no_such_station", name=plain(asked[:64])))
+    st.session_state[key] = asked if asked in names else st.session_state.get(key, "Sydney")
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    with right.popover(t("forecast.nearest"), icon=":material/near_me:", width="stretch"):
+        latitude = st.number_input(t("forecast.latitude"), -90.0, 90.0, None, format="%.3f", placeholder="-33.861")
+        longitude = st.number_input(t("forecast.longitude"), -180.0, 180.0, None, format="%.3f", placeholder="151.205")
+        if st.button(t("forecast.find")) and latitude is not None and longitude is not None:
+            found = min(stations.values(), key=lambda place: kilometres(place, latitude, longitude))
+            st.session_state[key] = found.name
+            far = t.number(kilometres(found, latitude, longitude))
+            st.caption(t("forecast.found", name=found.name, far=far))
+    chosen: str = left.selectbox(t("common.station"), names, key=key)
+    return chosen
+
+
+def kilometres(place: StationBody, latitude: float, longitude: float) -> float:
+    """Along the great circle (haversine)."""
+    one, two = math.radians(place.latitude), math.radians(latitude)
+    across = math.radians(longitude - place.longitude)
+    half = math.sin((two - one) / 2) ** 2 + math.cos(one) * math.cos(two) * math.sin(across / 2) ** 2
+    return 2 * _EARTH_KM * math.asin(math.sqrt(half))
 
 
 def _say_how_fresh(station: StationBody, newest: DayBody | None) -> None:
+    t = words()
     if newest is None:
-        st.info(f"There are no observations of {station.name} yet; fill in what you know.")
+        st.info(t("forecast.no_observations", name=station.name))
         return
     age = (datetime.now(UTC).astimezone(ZoneInfo(station.timezone)).date() - newest.date).days
-    text = f"Newest observation: **{newest.date:%A} {newest.date.day} {newest.date:%B %Y}**"
+    text = t("forecast.newest", day=t.day(newest.date))
     if age > _STALE_DAYS:
-        st.warning(f"{text}, {age:,} days ago. A forecast made from it is for the day after it, not for tomorrow.")
+        st.warning(t("forecast.stale", newest=text, days=t.number(age)))
     else:
         st.caption(text)
 
 
-def _form(station: StationBody, newest: DayBody | None) -> tuple[date, dict[str, float | str] | None]:
-    """The day and, once submitted, the fields that are known."""
+def _form(
+    station: StationBody, newest: DayBody | None, prefix: str, wrong: Mapping[str, str]
+) -> tuple[date, dict[str, float | str] | None]:
+    """The day and, once submitted, the fields that are known; `wrong` says what was amiss with a field."""
+    t = words()
     known = newest.observation if newest else {}
-    prefix = f"{station.name} {newest.date if newest else ''}"
     today = datetime.now(UTC).astimezone(ZoneInfo(station.timezone)).date()
     with st.form(f"form {prefix}"):
-        day: date = st.date_input(
-            "Day observed", newest.date if newest else today, max_value=today, key=f"day {prefix}"
-        )
+        key = f"{TYPED}date {prefix}"
+        st.session_state.setdefault(key, newest.date if newest else today)
+        day: date = st.date_input(t("forecast.day"), max_value=today, key=key, format="DD/MM/YYYY")
+        _say_wrong(wrong.get("date"))
         given: dict[str, float | str] = {}
-        for column, (block, title) in zip(st.columns(3), _BLOCKS, strict=True):
+        for column, block in zip(st.columns(3), _BLOCKS, strict=True):
             with column:
-                st.subheader(title)
+                st.header(t(f"forecast.block_{block}"))
                 for field in (field for field in FIELDS if field.block == block):
-                    value = _input(field, known.get(field.name), f"{field.name} {prefix}")
+                    value = _input(field, known.get(field.name), f"{TYPED}{field.name} {prefix}")
+                    _say_wrong(wrong.get(field.name))
                     if value is not None:
                         given[field.name] = value
-        st.caption("Leave empty what is not known.")
-        submitted = st.form_submit_button("Forecast rain", type="primary")
+        st.caption(t("forecast.leave_empty"))
+        for name in wrong.keys() - {"date", *BY_NAME}:
+            _say_wrong(f"{name}: {wrong[name]}")
+        submitted = st.form_submit_button(t("forecast.submit"), type="primary")
     if submitted and not given:
-        st.error("Fill in at least one field.")
+        st.error(t("forecast.nothing_given"))
         return day, None
     return day, given if submitted else None
 
 
+def _say_wrong(message: str | None) -> None:
+    if message is not None:
+        st.error(words()("error.field", message=plain(message)), icon=":material/error:")
+
+
 def _input(field: Field, known: float | str | None, key: str) -> float | str | None:
     """A widget that can be left empty; it starts at the observed value."""
+    t = words()
+    label, empty = t(f"field.{field.name}"), t("forecast.unknown")
     if field.compass:
         st.session_state.setdefault(key, known)
-        direction: str | None = st.selectbox(field.label, COMPASS, index=None, key=key, placeholder="not known")
+        direction: str | None = st.selectbox(label, COMPASS, index=None, key=key, placeholder=empty)
         return direction
     st.session_state.setdefault(key, None if known is None else float(known))
     whole = field.unit in ("%", "oktas", "km/h")
     value: float | None = st.number_input(
-        f"{field.label} ({field.unit})", float(field.low), float(field.high), None, step=1.0 if whole else 0.1,
-        format="%.0f" if whole else "%.1f", key=key, placeholder="not known",
-        help=f"{field.low:g} to {field.high:g} {field.unit}",
+        f"{label} ({t(f'unit.{field.unit}')})", float(field.low), float(field.high), None, step=1.0 if whole else 0.1,
+        format="%.0f" if whole else "%.1f", key=key, placeholder=empty,
+        help=t("forecast.range", low=t.number(field.low), high=t.number(field.high), unit=t(f"unit.{field.unit}")),
     )  # fmt: skip
     return value
 
 
-def _say_what_is_wrong(error: InvalidInput) -> None:
-    for name, message in error.fields:
-        field = BY_NAME.get(name.rpartition(".")[2])
-        st.error(f"**{field.label if field else name}**: {message}")
-    if not error.fields:
-        st.error(error.detail)
+def _answer(answer: Prediction, station: StationBody, access: str) -> None:
+    t = words()
+    with st.container(border=True):
+        left, right = st.columns([2, 3], gap="large")
+        with left:
+            st.metric(t("column.chance"), t.percent(answer.probability))
+            st.markdown(f"**{in_words(answer.probability)}**")
+            st.markdown(t("forecast.period", start=t.moment(answer.period.start), end=t.moment(answer.period.end),
+                          name=station.name))  # fmt: skip
+            verdict = t("forecast.verdict_rain" if answer.rain_tomorrow else "forecast.verdict_dry",
+                        threshold=t.percent(answer.threshold))  # fmt: skip
+            st.markdown(verdict)
+            if answer.usual is not None:
+                st.markdown(_compared(answer, answer.usual, station))
+            with told():
+                if said := _track_record(answer, access):
+                    st.markdown(said)
+            _fine_print(answer)
+        with right:
+            _reasons(answer)
 
 
-def _answer(answer: Prediction, station: StationBody) -> None:
-    left, right = st.columns([2, 3], gap="large")
-    with left:
-        st.metric("Chance of rain", f"{answer.probability:.0%}")
-        st.markdown(f"**{_words(answer.probability)}**")
-        verdict = "Rain" if answer.rain_tomorrow else "No rain"
-        side = "at or above" if answer.rain_tomorrow else "below"
-        st.markdown(f"Yes or no: **{verdict}** ({side} the threshold of {answer.threshold:.0%})")
-        st.markdown(f"More than 1.0 mm from **{_instant(answer.period.start)}** to **{_instant(answer.period.end)}**, "
-                    f"on the clock of {station.name}.")  # fmt: skip
-        demo = " · learnt from DEMO data" if answer.simulated else ""
-        st.caption(
-            f"Model {answer.model.name}, version {answer.model.version}{demo} · prediction {answer.prediction_id}"
-        )
-        others = f"{answer.neighbours_used} other stations" if answer.neighbours_used else "no other station"
-        st.caption(f"Known of that day: what {others} reported")
-        if answer.missing:
-            st.caption("Not known: " + ", ".join(BY_NAME[name].label for name in answer.missing))
-    with right:
-        _reasons(answer)
+def _compared(answer: Prediction, usual: float, station: StationBody) -> str:
+    t = words()
+    month = t(f"month.{answer.period.start.month}")
+    ratio = answer.probability / usual
+    how = "more" if ratio > 1.25 else "less" if ratio < 0.8 else "alike"
+    return t(f"forecast.usual_{how}", name=station.name, month=month, usual=t.percent(usual))
+
+
+def _track_record(answer: Prediction, access: str) -> str | None:
+    """How often it rained when the version gave such a chance, on the days it had not seen; None where it is not
+    known of this version."""
+    t = words()
+    card = desk().gateway.read(access, "model")
+    if card["version"] != answer.model.version or not card.get("holdout"):
+        return None
+    tenth = min(int(answer.probability * 10), 9)
+    found = next((row for row in card["holdout"]["reliability"] if min(int(row["forecast"] * 10), 9) == tenth), None)
+    if found is None:
+        return t("forecast.no_track_record")
+    return t("forecast.track_record", low=t.percent(tenth / 10), high=t.percent((tenth + 1) / 10),
+             observed=t.percent(found["observed"]), n=t.number(found["n"]))  # fmt: skip
+
+
+def _fine_print(answer: Prediction) -> None:
+    t = words()
+    demo = f" · {t('forecast.from_demo')}" if answer.simulated else ""
+    st.caption(
+        t("forecast.model", name=answer.model.name, version=answer.model.version, id=answer.prediction_id) + demo
+    )
+    others = "some" if answer.neighbours_used else "none"
+    st.caption(t(f"forecast.neighbours_{others}", n=answer.neighbours_used))
+    if answer.missing:
+        st.caption(t("forecast.missing", names=", ".join(t(f"field.{name}") for name in answer.missing)))
 
 
 def _reasons(answer: Prediction) -> None:
+    t = words()
     effects: dict[str, float] = {}
     for reason in answer.contributions or []:
-        label = _label(reason.feature, reason.value)
+        label = feature_words(reason.feature, reason.value)
         effects[label] = effects.get(label, 0) + reason.effect
     strongest = sorted(effects.items(), key=lambda entry: -abs(entry[1]))[:_REASONS]
-    table = pd.DataFrame(
-        {
-            "reason": [label for label, _ in strongest],
-            "effect": [effect for _, effect in strongest],
-            "towards": ["rain" if effect > 0 else "no rain" for _, effect in strongest],
-        }
-    )
-    chart = (
-        alt.Chart(table, title="What moved the chance most", height=alt.Step(28))
-        .mark_bar()
-        .encode(
-            x=alt.X("effect", title="effect on the log-odds of rain"),
-            y=alt.Y("reason", sort=None, title=None, axis=alt.Axis(labelLimit=320, labelOverlap=False)),
-            color=alt.Color(
-                "towards",
-                legend=alt.Legend(orient="bottom"),
-                scale=alt.Scale(domain=["rain", "no rain"], range=["#1f77b4", "#d98c21"]),
-            ),
-            tooltip=["reason", "effect", "towards"],
-        )
-    )
-    st.altair_chart(chart, width="stretch")
+    rain, dry = t("forecast.towards_rain"), t("forecast.towards_dry")
+    rows = [{"reason": label, "effect": effect, "towards": rain if effect > 0 else dry} for label, effect in strongest]
+    chart(bars(rows, t("forecast.reasons"), t("forecast.effect"), {rain: RAIN, dry: DRY}))
 
 
-def _label(feature: str, value: float | None) -> str:
+def feature_words(feature: str, value: float | None = None, named_only: bool = False) -> str:
+    """What people call a feature, with its value where it is the day's own reading unless `named_only`."""
+    t = words()
     field = BY_NAME.get(feature)
-    if field is not None:
-        return f"{field.label}: {'not known' if value is None else f'{value:g} {field.unit}'}"
+    if field is not None and not named_only:
+        said = t("forecast.unknown") if value is None else f"{t.number(value, 1)} {t(f'unit.{field.unit}')}"
+        return t("feature.reading", name=t(f"field.{feature}"), value=said)
     if feature.startswith("season"):
-        return "Time of year"
-    if feature == "rain_climate":
-        return "How often it rains here in this month"
-    for ending, words in _AROUND.items():
+        return t("feature.season")
+    for ending, said in _AROUND.items():
         if found := re.search(ending, feature):
+            if said.startswith("map"):
+                return t(f"feature.{said}")
             what = feature[: found.start()]
-            if words.startswith("pressure"):
-                return f"Weather map: {words}"
-            name = BY_NAME[what].label if what in BY_NAME else _label(what, None)
-            return f"{name}, {words.format(*found.groups())}"
-    return _DERIVED.get(feature) or _WINDS[feature.rpartition("_")[2]]
+            side = {"side": t(f"feature.{found[1]}")} if found.groups() else {}
+            return t(f"feature.{said}", what=name_of(what), **side)
+    return name_of(feature)
 
 
-def _words(probability: float) -> str:
+def name_of(feature: str) -> str:
+    """Of a reading or of what is derived from readings; of a wind's two components one name."""
+    t = words()
+    if feature in BY_NAME:
+        return t(f"field.{feature}")
+    return t.known(f"feature.{feature}", "") or t(f"feature.wind_{feature.rpartition('_')[2]}")
+
+
+def in_words(probability: float) -> str:
+    """As so many in ten."""
+    t = words()
     tenths = round(probability * 10)
     if tenths == 0:
-        return "Rain on fewer than 1 in 20 such days"
+        return t("forecast.hardly_ever")
     if tenths == 10:
-        return "Rain on more than 19 in 20 such days"
-    return f"Rain on about {tenths} in 10 such days"
-
-
-def _instant(instant: datetime) -> str:
-    return f"{instant:%-I%p}".lower() + f" {instant:%A} {instant.day} {instant:%B %Y}"
+        return t("forecast.nearly_always")
+    return t("forecast.tenths", tenths=tenths)

@@ -1,24 +1,28 @@
 """For admins: accounts, the audit trail, and the state of every part."""
 
+from datetime import date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from streamlit_app.desk import desk
-from streamlit_app.views.common import admin_only, read, send, told
+from streamlit_app.desk import desk, words
+from streamlit_app.views.common import admin_only, confirmed, every, plain, read, send, table, told
 
 _MARKS = {"up": ":material/check_circle:", "down": ":material/error:"}
+_ROLES = ("user", "admin")
 
 
 def show_users() -> None:
     who = admin_only()
-    st.title("Users")
+    t = words()
+    st.title(t("page.users"))
     with told():
         with st.form("new", clear_on_submit=True):
             name, role = st.columns([3, 1])
-            username = name.text_input("User name")
-            wanted = role.selectbox("Role", ("user", "admin"))
-            if st.form_submit_button("Make an account") and username.strip():
+            username = name.text_input(t("users.name"))
+            wanted = role.selectbox(t("users.role"), _ROLES, format_func=lambda role: t(f"role.{role}"))
+            if st.form_submit_button(t("users.make")) and username.strip():
                 made = send("POST", "admin", "users", body={"username": username.strip(), "role": wanted})
                 _password(made)
         for account in read("admin", "users"):
@@ -26,26 +30,32 @@ def show_users() -> None:
 
 
 def _account(account: dict[str, Any], own: bool) -> None:
-    name = account["username"]
-    state = "" if account["enabled"] else " · disabled"
-    with st.expander(f"{name} · {account['role']}{state}"):
+    t = words()
+    name, shown = account["username"], plain(account["username"])
+    state = "" if account["enabled"] else f" · {t('users.disabled')}"
+    with st.expander(f"{shown} · {t('role.' + account['role'])}{state}"):
         if own:
-            st.caption("This is you: another admin can change it.")
+            st.caption(t("users.own"))
             return
         role, switch, reset, remove = st.columns(4)
         other = "user" if account["role"] == "admin" else "admin"
-        if role.button(f"Make {other}", key=f"role {name}"):
-            _change(name, {"role": other})
-        if switch.button("Disable" if account["enabled"] else "Enable", key=f"enabled {name}"):
-            _change(name, {"enabled": not account["enabled"]})
-        if reset.button("New password", key=f"reset {name}"):
-            with told():
-                _password(send("PATCH", "admin", "users", name, body={"reset_password": True}))
-        sure = remove.checkbox("Really remove", key=f"sure {name}")
-        if remove.button("Remove", key=f"remove {name}", disabled=not sure):
-            with told():
-                send("DELETE", "admin", "users", name)
-                st.rerun()
+        with role:
+            asked = t("users.role_sure", name=shown, role=t(f"role.{other}"))
+            if confirmed(t(f"users.make_{other}"), asked, f"role {name}"):
+                _change(name, {"role": other})
+        with switch:
+            does = "disable" if account["enabled"] else "enable"
+            if confirmed(t(f"users.{does}"), t(f"users.{does}_sure", name=shown), f"enabled {name}"):
+                _change(name, {"enabled": not account["enabled"]})
+        with reset:
+            if confirmed(t("users.reset"), t("users.reset_sure", name=shown), f"reset {name}"):
+                with told():
+                    _password(send("PATCH", "admin", "users", name, body={"reset_password": True}))
+        with remove:
+            if confirmed(t("users.remove"), t("users.remove_sure", name=shown), f"remove {name}"):
+                with told():
+                    send("DELETE", "admin", "users", name)
+                    st.rerun()
 
 
 def _change(name: str, body: dict[str, Any]) -> None:
@@ -55,45 +65,57 @@ def _change(name: str, body: dict[str, Any]) -> None:
 
 
 def _password(made: dict[str, Any]) -> None:
-    st.success(f"{made['username']} logs in once with this password and must then change it. It is shown only now.")
+    st.success(words()("users.password", name=plain(made["username"])))
     st.code(made["password"], language=None)
 
 
 def show_audit() -> None:
     admin_only()
-    st.title("Audit")
+    t = words()
+    st.title(t("page.audit"))
     with told():
         who, what = st.columns(2)
-        actor = who.text_input("By", placeholder="anyone")
-        action = what.text_input("Action", placeholder="any")
+        actor = who.text_input(t("audit.by"), placeholder=t("audit.anyone"))
+        action = what.text_input(t("audit.action"), placeholder=t("audit.any"))
         asked = {name: value.strip() for name, value in (("actor", actor), ("action", action)) if value.strip()}
-        st.dataframe(read("admin", "audit", limit=500, **asked), hide_index=True, height=640)
+        rows = read("admin", "audit", limit=500, **asked)
+        if rows:
+            table(rows, height=640)
+        else:
+            st.info(t("audit.none"))
 
 
 def show_system() -> None:
     admin_only()
-    st.title("System")
+    t = words()
+    st.title(t("page.system"))
     _state()
+    if links := desk().links:
+        st.header(t("system.links"))
+        st.markdown("\n".join(f"- [{name}]({address})" for name, address in links.items()))
+        st.caption(t("system.links_help"))
 
 
-@st.fragment(run_every=10)
+@every(10)
 def _state() -> None:
-    """Polls; stops with the session."""
     admin_only()
+    t = words()
     with told():
         status = desk().gateway.status()
-        st.markdown(
-            f"The system is **{status['status']}**; model version **{status['model_version'] or 'none'}** serves."
-        )
+        state = t(f"system.{status['status']}")
+        st.markdown(t("system.state", state=state, version=status["model_version"] or t("common.none")))
         for part in status["dependencies"]:
-            detail = f": {part['detail']}" if part["detail"] else ""
-            st.markdown(f"{_MARKS[part['state']]} **{part['name']}** is {part['state']}{detail}")
+            detail = f": {plain(part['detail'])}" if part["detail"] else ""
+            st.markdown(f"{_MARKS[part['state']]} **{part['name']}** – {t('system.' + part['state'])}{detail}")
         places = [place for place in read("stations") if place["latest"]]
-        if places:
-            newest = max(place["latest"] for place in places)
-            late = sorted(place["name"] for place in places if place["latest"] < newest)
-            st.markdown(f"Newest observation: **{newest}**, of {len(places) - len(late)} stations.")
-            if late:
-                st.caption("Older at: " + ", ".join(late))
-        else:
-            st.markdown("There are no observations yet.")
+        if not places:
+            st.markdown(t("system.no_observations"))
+            return
+        first = max(places, key=lambda place: place["latest"])
+        newest = date.fromisoformat(first["latest"])
+        late = sorted(place["name"] for place in places if place["latest"] < first["latest"])
+        st.markdown(t("system.newest", day=t.day(newest), n=len(places) - len(late)))
+        if (age := (datetime.now(ZoneInfo(first["timezone"])).date() - newest).days) > 0:
+            st.markdown(t("system.age", age=age))
+        if late:
+            st.caption(t("system.late", names=", ".join(late)))

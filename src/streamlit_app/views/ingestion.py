@@ -1,0 +1,77 @@
+"""For admins: fetch observations, see what came in, decide on what was refused."""
+
+from datetime import date
+from typing import Any
+
+import streamlit as st
+
+from meteo.station import stations
+from streamlit_app.desk import words
+from streamlit_app.drafts import TYPED
+from streamlit_app.views.common import admin_only, confirmed, every, plain, read, send, table, told
+from streamlit_app.views.runs import launch, live
+
+_SHOWN = ("id", "state", "source", "started_at", "files", "new", "changed", "unchanged", "quarantined", "problems")
+
+
+def show() -> None:
+    admin_only()
+    t = words()
+    st.title(t("page.ingestion"))
+    left, right = st.columns(2, gap="large")
+    with left:
+        _form()
+    with right:
+        live("ingestion")
+    _came_in()
+    with told():
+        _quarantine()
+
+
+def _form() -> None:
+    t = words()
+    with st.form("ingestion"):
+        st.header(t("ingestion.launch_title"))
+        chosen = st.multiselect(t("ingestion.stations"), list(stations()), placeholder=t("ingestion.all"),
+                                key=f"{TYPED}ingestion stations")  # fmt: skip
+        first, last = st.columns(2)
+        start: date | None = first.date_input(t("ingestion.start"), None, help=t("ingestion.start_help"),
+                                              format="DD/MM/YYYY", key=f"{TYPED}ingestion start")  # fmt: skip
+        end: date | None = last.date_input(t("ingestion.end"), None, format="DD/MM/YYYY", key=f"{TYPED}ingestion end")
+        if st.form_submit_button(t("ingestion.launch"), type="primary"):
+            launch("ingestion", {"stations": chosen, "start": start, "end": end})
+
+
+@every(6)
+def _came_in() -> None:
+    t = words()
+    with told():
+        rows = read("admin", "ingestions", limit=10)
+        st.header(t("ingestion.came_in"))
+        table([{**{name: row[name] for name in _SHOWN}, "state": t(f"state.{row['state']}"),
+                "problems": "; ".join(row["problems"])} for row in rows])  # fmt: skip
+
+
+def _quarantine() -> None:
+    """Refused rows that wait for a decision."""
+    t = words()
+    waiting = read("admin", "quarantine", state="waiting", limit=50)
+    st.header(t("ingestion.refused"))
+    if not waiting:
+        st.caption(t("ingestion.none_waits"))
+    for row in waiting:
+        _decide(row)
+
+
+def _decide(row: dict[str, Any]) -> None:
+    t = words()
+    place = plain(row["station"] or t("ingestion.no_station"))
+    with st.expander(f"{place} {row['day'] or ''}: {plain(row['reason'])}"):
+        st.json(row["row"])
+        release, discard = st.columns(2)
+        for column, decision in ((release, "release"), (discard, "discard")):
+            with column:
+                if confirmed(t(f"ingestion.{decision}"), t(f"ingestion.{decision}_sure"), f"{decision} {row['id']}"):
+                    with told():
+                        send("POST", "admin", "quarantine", str(row["id"]), decision)
+                        st.rerun()
