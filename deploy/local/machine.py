@@ -44,7 +44,7 @@ class Machine:
             self.home.decide(history, os.environ, observed)
         os.environ.update(self.home.environment(os.environ))
         self.settings = Settings()
-        os.environ.update(_addresses(self.settings))
+        os.environ.update(_addresses(self.settings, self.home.observed))
         if self.home.observed:
             os.environ.update(observability.programs(), ALERTMANAGER_URL=self.settings.alertmanager.address)
             observability.write_files(self.home.folder / "observability", self.settings)
@@ -248,9 +248,13 @@ def logs(home: HomeOption = Path("data"), service: str = "") -> None:
     os.execvp("tail", ["tail", "-n", "20", "-F", *map(str, paths)])  # noqa: S606, S607
 
 
-def _addresses(settings: Settings) -> dict[str, str]:
+def _addresses(settings: Settings, observed: bool) -> dict[str, str]:
     airflow, mlflow = settings.airflow, settings.mlflow
+    pages = {"Airflow": airflow.address, "MLflow": mlflow.address} | (
+        {"Prometheus": settings.prometheus.address, "Alertmanager": settings.alertmanager.address} if observed else {}
+    )
     return {
+        "METEO_CONSOLE__LINKS": json.dumps(settings.console.links or pages),
         "AIRFLOW_HOST": airflow.host, "AIRFLOW_PORT": str(airflow.port),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{airflow.address}/execution/",
         "MLFLOW_HOST": mlflow.host, "MLFLOW_PORT": str(mlflow.port),

@@ -19,6 +19,7 @@ from streamlit_app.language import Language
 from streamlit_app.session import COOKIE, try_close
 
 _OPEN = ("/login", "/logout", "/language", "/_stcore/health")
+_FILES = ("/_stcore/", "/static/", "/media/")
 _YEAR = 365 * 86_400
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
@@ -62,11 +63,13 @@ class Gate:
             await send(message)
 
         path = scope["path"]
+        if not path.startswith(_FILES):  # a page is to be read on its way, thus not packed
+            scope["headers"] = [one for one in scope["headers"] if one[0] != b"accept-encoding"]
         if path in _OPEN or await run_in_threadpool(self._desk.sessions.known, _cookie(scope, COOKIE)):
             await self.app(scope, receive, answer)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
-        elif path.startswith(("/_stcore/", "/static/", "/media/")):
+        elif path.startswith(_FILES):
             await PlainTextResponse("Not logged in", 401)(scope, receive, answer)
         else:
             query = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""

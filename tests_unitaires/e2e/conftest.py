@@ -159,7 +159,7 @@ def visit(browser: Browser, system: System) -> Iterator[Visit]:
         page.get_by_label(t["login.user"]).fill(system.logins[role]["username"])
         page.get_by_label(t["login.password"]).fill(system.logins[role]["password"])
         page.get_by_role("button", name=t["login.submit"]).click()
-        page.get_by_test_id("stSidebar").or_(page.get_by_test_id("stExpandSidebarButton")).first.wait_for()
+        page.get_by_test_id("stMain").wait_for()
         return page
 
     yield start

@@ -5,6 +5,7 @@ import pytest
 from fastapi.testclient import TestClient
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -32,7 +33,7 @@ def client(gateway: Gateway, sessions: ConsoleSessions, drafts: Drafts) -> Itera
     desk = Desk(gateway, sessions, drafts)
     app = Starlette(
         routes=[*routes(desk, secure=True), WebSocketRoute("/_stcore/stream", stream), Route("/{path:path}", page)],
-        middleware=[Middleware(Gate, desk=desk)],
+        middleware=[Middleware(Gate, desk=desk), Middleware(GZipMiddleware, minimum_size=1)],
     )
     with TestClient(app, base_url="https://desk", follow_redirects=False) as found:
         yield found

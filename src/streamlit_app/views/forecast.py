@@ -46,11 +46,13 @@ def show() -> None:
     day, observation = _form(station, newest, prefix, st.session_state.get(wrong, {}))
     if observation is not None:
         st.session_state.pop(answered, None)
-        st.session_state.pop(wrong, None)
+        said = st.session_state.pop(wrong, None)
         body = {"station": station.name, "date": day.isoformat(), "observation": observation, "explain": True}
         with told():
             try:
                 st.session_state[answered] = gateway.predict(who.access, body)
+                if said:  # beside fields that are right now
+                    st.rerun()
             except InvalidInput as error:
                 st.session_state[wrong] = {name.rpartition(".")[2]: message for name, message in error.fields}
                 st.rerun()
@@ -61,7 +63,7 @@ def show() -> None:
 def _choose(stations: Mapping[str, StationBody]) -> str:
     """The station asked for in the address, picked from the list, or nearest to a place."""
     t = words()
-    names, key = list(stations), "chosen station"
+    names, key = list(stations), f"{TYPED}station"
     asked = st.query_params.pop("station", None)
     if asked is not None and asked not in names:
         st.error(t("forecast.no_such_station", name=plain(asked[:64])))
