@@ -16,6 +16,7 @@ from streamlit_app.views.common import DRY, RAIN, chart, read, table, told
 _MOST = 500
 _DEFAULT = "temp_3pm"
 _DAYS = 30
+_DAYS_AXIS = alt.Axis(format="%e %b", labelOverlap=True)
 
 
 def show() -> None:
@@ -55,9 +56,7 @@ def _observations(station: str, latest: str | None) -> None:
         for field in FIELDS
     }
     name = st.selectbox(t("history.reading"), names, index=names.index(_DEFAULT), format_func=labels.__getitem__)
-    base = alt.Chart(alt.InlineData(values=rows)).encode(
-        x=alt.X("date:T", title=None, axis=alt.Axis(labelOverlap=True))
-    )
+    base = alt.Chart(alt.InlineData(values=rows)).encode(x=alt.X("date:T", title=None, axis=_DAYS_AXIS))
     day = alt.Tooltip("date:T", title=t("column.date"), format="%A %e %B %Y")
     chart(base.mark_bar(color=RAIN).encode(
         y=alt.Y("rainfall:Q", title=None), tooltip=[day, alt.Tooltip("rainfall:Q", title=labels["rainfall"])]
@@ -107,8 +106,8 @@ def _what_fell(known: list[dict[str, Any]]) -> None:
                         scale=alt.Scale(domain=[wet, dry], range=[RAIN, DRY]))  # fmt: skip
     shape = alt.Shape("then:N", title=t("column.then"), scale=alt.Scale(domain=[wet, dry], range=["circle", "diamond"]))
     chart(alt.Chart(rows, title=t("history.what_fell"), height=200).mark_point(size=80, filled=True).encode(
-        x=alt.X("date:T", title=None), y=alt.Y("chance:Q", title=t("column.chance"), axis=alt.Axis(format="%"),
-                                               scale=alt.Scale(domain=[0, 1])),
+        x=alt.X("date:T", title=None, axis=_DAYS_AXIS),
+        y=alt.Y("chance:Q", title=t("column.chance"), axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
         color=outcome, shape=shape,
         tooltip=[alt.Tooltip("date:T", title=t("column.date"), format="%A %e %B %Y"),
                  alt.Tooltip("chance:Q", title=t("column.chance"), format=".0%"),

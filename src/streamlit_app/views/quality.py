@@ -77,7 +77,8 @@ def _drift() -> None:
         values=[{"day": report["day"], "alarms": sum(report["alarms"].values())} for report in reports]
     )
     chart(alt.Chart(rows, title=t("quality.alarms_by_day"), height=120).mark_bar(color=DRY).encode(
-        x=alt.X("day:T", title=None), y=alt.Y("max(alarms):Q", title=None, axis=alt.Axis(tickMinStep=1)),
+        x=alt.X("day:T", title=None, axis=alt.Axis(format="%e %b")),
+        y=alt.Y("max(alarms):Q", title=None, axis=alt.Axis(tickMinStep=1)),
         tooltip=[alt.Tooltip("day:T", title=t("column.date"), format="%A %e %B %Y"), "alarms:Q"],
     ))  # fmt: skip
     by_id = {report["id"]: report for report in reports}
