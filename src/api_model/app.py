@@ -26,6 +26,7 @@ from meteo.contract import (
     DataQuality,
     Day,
     DayBody,
+    FileName,
     FlagBody,
     Forecast,
     IngestionBody,
@@ -38,6 +39,7 @@ from meteo.contract import (
     QuarantineState,
     RowId,
     StationBody,
+    UploadBody,
 )
 from meteo.errors import MeteoError, NotAllowed
 from meteo.model import Model
@@ -200,6 +202,16 @@ def create_app(
             newest = store.latest_days().get(place.name)
             start = newest and newest - timedelta(days=RECENT_DAYS - 1)
         return _days(store, place.name, start, end)
+
+    @app.post("/uploads", status_code=201)
+    async def upload(name: FileName, request: Request, admin: CurrentAdmin) -> UploadBody:
+        content = await web.body(request, batch.CSV)
+        kept = await asyncio.to_thread(store.uploads.put, name, content, admin.subject)
+        return UploadBody(id=kept.id, name=kept.name)
+
+    @app.get("/uploads")
+    def waiting_uploads(_: CurrentAdmin) -> list[UploadBody]:
+        return [UploadBody(id=each.id, name=each.name) for each in store.uploads.waiting()]
 
     @app.get("/ingestions")
     def ingestions(_: CurrentAdmin, limit: Limit = 50) -> list[IngestionBody]:

@@ -192,9 +192,11 @@ class ModelApi:
     async def ask(
         self, request: Request, user: User, method: str, *path: str,
         content: bytes | None = None, params: Mapping[str, Any] | None = None, deadline: float | None = None,
+        kind: str = web.JSON,
     ) -> Response:  # fmt: skip
-        """Its answer as it is, unparsed; errors are problem+json already, and become those of the path asked here."""
-        headers = self._headers(request, user) | ({} if content is None else {"Content-Type": "application/json"})
+        """Its answer as it is, unparsed; errors are problem+json already, and become those of the path asked here.
+        `content` is of media type `kind`."""
+        headers = self._headers(request, user) | ({} if content is None else {"Content-Type": kind})
         began = time.perf_counter()
         answer = await self._upstream.call(
             method, *path, data=content, params=params, deadline=deadline, headers=headers

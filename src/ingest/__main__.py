@@ -15,8 +15,8 @@ from rich.text import Text
 from ingest.job import Ingestion, Request
 from ingest.landing import Landing
 from ingest.replay import Replay
-from ingest.sources import BomSource, FileSource, Source, months_before, months_between
-from meteo import job
+from ingest.sources import BomSource, FileSource, Source, UploadSource, months_before, months_between
+from meteo import job, uploads
 from meteo.contract import IngestionRequest, field_errors
 from meteo.database import connect
 from meteo.errors import InvalidInput
@@ -30,7 +30,9 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.callback(invoke_without_command=True)
 def ingest(
     context: typer.Context,
-    source: Annotated[str | None, typer.Option(help="file, bom or demo; default: the setting ingest.source")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="file, bom, demo or upload; default: the setting ingest.source")
+    ] = None,
     path: Annotated[list[Path] | None, typer.Option(help="file or folder to read (source file); repeatable")] = None,
     start: Annotated[str | None, typer.Option(help="first day, YYYY-MM-DD")] = None,
     end: Annotated[str | None, typer.Option(help="last day, YYYY-MM-DD")] = None,
@@ -75,7 +77,7 @@ def _run(settings: Settings, given: dict[str, Any], paths: list[Path] | None, pa
     request = Request(name, asked.start, asked.end, chosen, files)
     store = ObservationStore(connect(settings.observations_url))
     store.create()
-    origin = _source(settings, request)
+    origin = UploadSource(store.uploads) if name == uploads.SOURCE else _source(settings, request)
     with _progress() as bar:
         task = bar.add_task("ingest", total=origin.total)
         ingestion = Ingestion(store, Landing(settings.home / "landing"), origin, request)

@@ -15,6 +15,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 
 from meteo.errors import InvalidInput, Unavailable
 from meteo.station import Station
+from meteo.uploads import Uploads
 
 SIZE_LIMIT = 5_000_000
 """Bytes; a month file has about 4,000."""
@@ -95,6 +96,23 @@ class FileSource:
         """All of them: whether a file at hand is done its bytes tell, not its name."""
         for name, path in self._paths.items():
             yield RawFile(name, lambda path=path: path.open("rb"))  # type: ignore[misc]
+
+
+class UploadSource:
+    """Files that people have handed in and nobody has read yet."""
+
+    def __init__(self, uploads: Uploads) -> None:
+        self._uploads = uploads
+        self._waiting = uploads.waiting()
+        self.total = len(self._waiting)
+        if not self.total:
+            raise InvalidInput("source 'upload': no file waits; hand one in first", [("source", "no file waits")])
+
+    def files(self, done: Container[str], known: Callable[[str], Known | None]) -> Iterator[Found]:
+        """All of them; one whose turn is over has been read, stored or refused, and waits no more."""
+        for upload in self._waiting:
+            yield RawFile(upload.name, lambda upload=upload: io.BytesIO(self._uploads.content(upload)))  # type: ignore[misc]
+            self._uploads.read(upload)
 
 
 class _Busy(Unavailable):

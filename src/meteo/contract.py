@@ -35,6 +35,7 @@ from meteo.station import stations
 _STATIONS: list[Any] = list(stations())
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 RowId = Annotated[int, Field(ge=1, le=2**31 - 1)]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,90}\.csv$")]
 
 
 def _written_out(value: Any) -> Any:
@@ -296,6 +297,13 @@ class DayBody(BaseModel):
     flags: list[FlagBody]
 
 
+class UploadBody(BaseModel):
+    """A file that was handed in and waits for the next ingestion of source upload."""
+
+    id: int
+    name: str
+
+
 class IngestionBody(BaseModel):
     """What one ingestion brought."""
 
@@ -358,7 +366,7 @@ class IngestionRequest(Body):
     start: Day | None = None
     end: Day | None = None
     stations: list[Annotated[str, Field(json_schema_extra={"enum": _STATIONS})]] | None = Field(None, max_length=49)
-    source: Literal["bom", "file", "demo"] | None = None
+    source: Literal["bom", "file", "demo", "upload"] | None = None
 
     @field_validator("end")
     @classmethod

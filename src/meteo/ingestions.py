@@ -55,7 +55,7 @@ class Ingestions:
         """
         asked, now = json.loads(json.dumps(request)), datetime.now(UTC)
         with writing(self._engine) as connection:
-            _refuse_mixture(connection, source)
+            refuse_mixture(connection, source)
             last = connection.execute(select(INGESTIONS).order_by(INGESTIONS.c.id.desc()).limit(1)).mappings().first()
             if (
                 last is not None
@@ -131,7 +131,7 @@ def note(connection: Connection, run_id: int, file: FileRecord, changes: Changes
     )
 
 
-def _refuse_mixture(connection: Connection, source: str) -> None:
+def refuse_mixture(connection: Connection, source: str) -> None:
     stored = connection.scalar(select(OBSERVATIONS.c.source).limit(1))
     if stored is not None and (stored == "demo") != (source == "demo"):
         raise MixedSources(

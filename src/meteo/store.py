@@ -14,6 +14,7 @@ from meteo.merge import Batch, Changes, merge
 from meteo.observation import BY_NAME, INDEX, NAMES, RAIN_THRESHOLD_MM, Observations, from_items
 from meteo.quarantine import Quarantine, put_aside
 from meteo.tables import FILES, FLAGS, OBSERVATIONS, QUARANTINE, REVISIONS, SCHEMA
+from meteo.uploads import Uploads
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class ObservationStore:
         self.engine = engine
         self.ingestions = Ingestions(engine)
         self.quarantine = Quarantine(engine)
+        self.uploads = Uploads(engine)
 
     def create(self) -> None:
         """Bring the tables to their newest form."""

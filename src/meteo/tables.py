@@ -1,6 +1,19 @@
 """The tables of the observation store, the same on SQLite and PostgreSQL."""
 
-from sqlalchemy import JSON, Column, Date, Float, ForeignKey, Index, Integer, MetaData, String, Table, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    Column,
+    Date,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
 
 from meteo.database import UtcDateTime
 from meteo.migrate import Schema
@@ -108,5 +121,16 @@ SIGHTINGS = Table(
     Column("quarantine_id", ForeignKey("quarantine.id"), primary_key=True),
 )
 """Which runs met which refused rows."""
+
+UPLOADS = Table(
+    "uploads",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("content", LargeBinary, nullable=False, doc="empty once it has been read"),
+    Column("uploaded_by", String(64), nullable=False),
+    Column("uploaded_at", UtcDateTime, nullable=False),
+    Column("read_at", UtcDateTime, doc="by an ingestion"),
+)
 
 SCHEMA = Schema("observations", METADATA, "meteo")

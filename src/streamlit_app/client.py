@@ -111,6 +111,11 @@ class Gateway:
             "POST", "/predict/batch", access, content=rows, headers={"Content-Type": "text/csv", "Accept": "text/csv"}
         ).content
 
+    def hand_in(self, access: str, name: str, content: bytes) -> None:
+        """One of BOM's month files, for the next ingestion of source upload."""
+        self._call("POST", "/admin/uploads", access, params={"name": name}, content=content,
+                   headers={"Content-Type": "text/csv"})  # fmt: skip
+
     def _call(self, method: str, path: str, access: str = "", **options: Any) -> httpx.Response:
         name = uuid.uuid4().hex
         headers = {"X-Request-ID": name} | options.pop("headers", {})

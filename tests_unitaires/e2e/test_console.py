@@ -350,6 +350,20 @@ def test_an_admin_makes_and_removes_an_account(visit: Any, system: Any, browser:
 
 
 @both_languages
+def test_real_files_are_not_handed_into_demo_data(visit: Any, tmp_path: Path, language: str) -> None:
+    t = catalogue(language)
+    page = visit("admin", language, "/ingestion")
+    given = tmp_path / "IDCJDW2124.202305 (1).csv"
+    given.write_text("a month of Sydney's weather")
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(given)
+    expect(page.get_by_text("IDCJDW2124.202305 (1).csv")).to_be_visible()
+    page.get_by_role("button", name=t["ingestion.upload"], exact=True).click()
+    problem = page.get_by_test_id("stAlertContentError").first
+    expect(problem).to_contain_text(t["error.InvalidInput"])
+    expect(problem).to_contain_text("simulated and real ones never share a store")
+
+
+@both_languages
 def test_an_admin_compares_and_promotes(visit: Any, system: Any, language: str) -> None:
     """One's own promotion needs a reason and a confirmation; with one version only, there is nothing to compare."""
     t = catalogue(language)

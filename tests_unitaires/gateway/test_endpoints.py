@@ -278,6 +278,19 @@ def test_a_promotion_that_cannot_be_asked_for_is_audited_too(
     assert (last["action"], last["outcome"]) == ("promote model", "failure")
 
 
+def test_a_file_that_is_handed_in_is_passed_on_as_it_is_and_audited(
+    client: httpx.Client, behind: Any, log_in: LogIn, services: Services
+) -> None:
+    behind.answers["POST /uploads"] = JSONResponse({"id": 1, "name": "a.csv"}, 201)
+    name, root = {"name": "a.csv"}, {**log_in("root"), "Content-Type": "text/csv"}
+    assert client.post("/admin/uploads", content=b"a,b\n\xff", params=name, headers=root).status_code == 201
+    assert behind.calls[-1][:2] == ("POST", "/uploads")
+    (last,) = services.audit.latest(1)
+    assert (last["action"], last["outcome"], last["detail"]) == ("hand in file", "success", {"name": "a.csv"})
+    wrong = {**root, "Content-Type": "application/json"}
+    assert client.post("/admin/uploads", content=b"{}", params=name, headers=wrong).status_code == 415
+
+
 def test_a_decision_on_a_refused_row_is_passed_on_and_audited(
     client: httpx.Client, behind: Any, log_in: LogIn, services: Services
 ) -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from ingest.job import Ingestion, Request
 from ingest.landing import Landing
-from ingest.sources import FileSource, Found, Known, Missing, NotModified, RawFile
-from meteo.errors import Unavailable, UnreadableFile
+from ingest.sources import FileSource, Found, Known, Missing, NotModified, RawFile, UploadSource
+from meteo.errors import InvalidInput, MixedSources, Unavailable, UnreadableFile
 from meteo.observation import FIELDS
 from meteo.store import ObservationStore
 
@@ -112,7 +112,7 @@ def test_real_month_files_import_twice_without_a_change(real_data: Path, tmp_pat
     ("arguments", "sentence"),
     [
         (["--source", "file"], "needs --path"),
-        (["--source", "fil"], "source: Input should be 'bom', 'file' or 'demo'"),
+        (["--source", "fil"], "source: Input should be 'bom', 'file', 'demo' or 'upload'"),
         (["--start", "2024-02-30"], "start:"),
         (["--start", "2024-02-01", "--end", "2024-01-01"], "end: must not be before start"),
         (["--stations", "Sidney"], "nearest known: Sydney"),
@@ -210,3 +210,55 @@ def test_suspect_values_are_stored_and_flagged(store: ObservationStore, tmp_path
     run(store, tmp_path, Given(raw("a.csv", history(("2024-01-01", "Sydney", "800")))))
     assert store.window().column("rainfall").tolist() == [800]
     assert [(flag.field, flag.kind) for flag in store.flags("Sydney", None, None)] == [("rainfall", "range")]
+
+
+def handed_in(store: ObservationStore, tmp_path: Path) -> dict[str, object]:
+    source = UploadSource(store.uploads)
+    return Ingestion(store, Landing(tmp_path / "landing"), source, Request("upload")).run(lambda _: None)
+
+
+def test_files_handed_in_are_read_once_good_or_bad(store: ObservationStore, tmp_path: Path, real_data: Path) -> None:
+    month = real_data / "bom" / "IDCJDW2124.202305.csv"
+    store.uploads.put(month.name, month.read_bytes(), "root")
+    store.uploads.put("page.csv", b"<html>", "root")
+    summary = handed_in(store, tmp_path)
+    assert (summary["source"], summary["new"], summary["quarantined"]) == ("upload", 31, 0)
+    assert summary["problems"] == ["page.csv is a web page, not a data file; the source may be refusing programs"]
+    rows = store.window(date(2023, 5, 1), date(2023, 5, 31), ["Sydney"])
+    assert len(rows) == 31
+    assert store.uploads.waiting() == []
+    with pytest.raises(InvalidInput, match="no file waits"):
+        handed_in(store, tmp_path)
+
+
+def test_a_run_that_breaks_off_leaves_what_it_has_not_read_waiting(store: ObservationStore, tmp_path: Path) -> None:
+    for name, content in (("a.csv", history(("2024-01-01", "Sydney", "0.2"))),
+                          ("b.csv", history(("2024-01-02", "Sydney", "0.2")))):  # fmt: skip
+        store.uploads.put(name, content, "root")
+
+    def killed(name: str) -> None:
+        if name == "a.csv":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Ingestion(store, Landing(tmp_path / "landing"), UploadSource(store.uploads), Request("upload")).run(killed)
+    assert [each.name for each in store.uploads.waiting()] == ["a.csv", "b.csv"]
+    handed_in(store, tmp_path)
+    assert store.window(stations=["Sydney"]).day.astype(str).tolist() == ["2024-01-01", "2024-01-02"]
+
+
+def test_real_files_are_not_mixed_into_simulated_weather(store: ObservationStore, tmp_path: Path) -> None:
+    store.uploads.put("early.csv", history(("2024-01-01", "Sydney", "0.2")), "root")
+    run(store, tmp_path, Given(GOOD), Request("demo"))
+    with pytest.raises(MixedSources):
+        store.uploads.put("late.csv", history(("2024-01-01", "Sydney", "0.2")), "root")
+    with pytest.raises(MixedSources):
+        handed_in(store, tmp_path)
+    assert [each.name for each in store.uploads.waiting()] == ["early.csv"]
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 1_000_001])
+def test_an_upload_of_no_or_too_many_bytes_is_refused(store: ObservationStore, content: bytes) -> None:
+    with pytest.raises(InvalidInput, match="1 to 1,000,000"):
+        store.uploads.put("a.csv", content, "root")
+    assert store.uploads.waiting() == []

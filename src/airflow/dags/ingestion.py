@@ -23,7 +23,7 @@ with DAG(
         "start": Param(None, **DAY, description="first day"),
         "end": Param(None, **DAY, description="last day"),
         "stations": Param(None, type=["null", "array"], items={"type": "string"}),
-        "source": Param(None, enum=[None, "bom", "file", "demo"]),
+        "source": Param(None, enum=[None, "bom", "file", "demo", "upload"]),
     },
 ):
     command("ingest", 'ingest --params "$JOB_PARAMS"', outlets=[Asset("observations")])

@@ -20,6 +20,7 @@ from meteo.contract import (
     Champion,
     DataQuality,
     Day,
+    FileName,
     IngestionBody,
     IngestionRequest,
     LiveQuality,
@@ -29,6 +30,7 @@ from meteo.contract import (
     QuarantineState,
     RowId,
     TrainingRequest,
+    UploadBody,
 )
 from meteo.errors import InvalidInput, MeteoError
 from meteo.station import station
@@ -40,6 +42,10 @@ _KEY = re.compile(r"[A-Za-z0-9._-]{8,64}")
 PROMOTION_SECONDS = 90.0
 """A version may have to be downloaded and tried first."""
 
+CSV = "text/csv"
+_CSV_FILE = {
+    "requestBody": {"required": True, "content": {CSV: {"schema": {"type": "string", "minLength": 1}}}}
+}  # fmt: skip
 Version = Annotated[int, Path(ge=1, le=999_999_999)]
 RunId = Annotated[str, Path(max_length=250)]
 TaskId = Annotated[str, Path(max_length=250)]
@@ -107,6 +113,26 @@ async def retry_task(
     work = wired.airflow.retry(dag, run_id, task)
     await _steered(request, admin, wired, f"retry {dag}", work, run_id=run_id, task=task)
     return Response(status_code=204)
+
+
+@router.post("/uploads", status_code=201, response_model=UploadBody, openapi_extra=_CSV_FILE)
+async def upload(name: FileName, request: Request, admin: CurrentAdmin, wired: Wired) -> Response:
+    """Hand in one of BOM's month files; the next ingestion of source `upload` reads it."""
+    outcome, content = "failure", await web.body(request, CSV)
+    try:
+        answer = await wired.model_api.ask(
+            request, admin, "POST", "uploads", params={"name": name}, content=content, kind=CSV
+        )
+        outcome = _outcome(answer)
+    finally:
+        await asyncio.to_thread(wired.audit.write, request, admin.username, "hand in file", outcome, name=name)
+    return answer
+
+
+@router.get("/uploads", response_model=list[UploadBody])
+async def uploads(request: Request, admin: CurrentAdmin, wired: Wired) -> Response:
+    """The files that wait to be read."""
+    return await wired.model_api.ask(request, admin, "GET", "uploads")
 
 
 @router.get("/ingestions", response_model=list[IngestionBody])
@@ -191,7 +217,7 @@ async def rollback(request: Request, admin: CurrentAdmin, wired: Wired) -> Respo
 
 
 def _outcome(answer: Response) -> str:
-    return "success" if answer.status_code == 200 else f"answered {answer.status_code}"
+    return "success" if answer.status_code < 300 else f"answered {answer.status_code}"
 
 
 async def _moved(

@@ -1,16 +1,18 @@
 """For admins: fetch observations, see what came in, decide on what was refused."""
 
+import re
 from datetime import date
 from typing import Any
 
 import streamlit as st
 
 from meteo.station import stations
-from streamlit_app.desk import words
+from streamlit_app.desk import desk, identity, words
 from streamlit_app.drafts import TYPED
 from streamlit_app.views.common import admin_only, confirmed, every, plain, read, send, table, told
 from streamlit_app.views.runs import launch, live
 
+_NOT_IN_NAMES = re.compile("[^A-Za-z0-9._-]")
 _SHOWN = ("id", "state", "source", "started_at", "files", "new", "changed", "unchanged", "quarantined", "problems")
 
 
@@ -21,6 +23,7 @@ def show() -> None:
     left, right = st.columns(2, gap="large")
     with left:
         _form()
+        _upload()
     with right:
         live("ingestion")
     _came_in()
@@ -40,6 +43,19 @@ def _form() -> None:
         end: date | None = last.date_input(t("ingestion.end"), None, format="DD/MM/YYYY", key=f"{TYPED}ingestion end")
         if st.form_submit_button(t("ingestion.launch"), type="primary"):
             launch("ingestion", {"stations": chosen, "start": start, "end": end})
+
+
+def _upload() -> None:
+    """BOM's month files from somebody's own disk."""
+    t = words()
+    with st.form("upload", clear_on_submit=True):
+        st.header(t("ingestion.upload_title"))
+        files = st.file_uploader(t("ingestion.files"), type="csv", accept_multiple_files=True)
+        if st.form_submit_button(t("ingestion.upload")) and files:
+            with told():
+                for file in files:
+                    desk().gateway.hand_in(identity().access, _NOT_IN_NAMES.sub("_", file.name), file.getvalue())
+                launch("ingestion", {"source": "upload"})
 
 
 @every(6)
