@@ -67,9 +67,12 @@ def door() -> FastAPI:
     model_api = Upstream("the model API", settings.api_model.address, 10)
     airflow = Upstream("Airflow", settings.airflow.address, 20)
     mlflow = Upstream("MLflow", settings.mlflow.address, 10)
+    known = settings.gateway
     tokens = AccessTokens(
-        settings.secret(settings.gateway.jwt_secret, "METEO_GATEWAY__JWT_SECRET"), settings.gateway.access_minutes
-    )
+        settings.secret(known.jwt_secret, "METEO_GATEWAY__JWT_SECRET"), known.access_minutes,
+        settings.secret(known.jwt_secret_previous, "METEO_GATEWAY__JWT_SECRET_PREVIOUS")
+        if known.jwt_secret_previous.get_secret_value() else "",
+    )  # fmt: skip
     services = Services(
         Users(engine),
         Sessions(engine, tokens, settings.gateway.refresh_days),

@@ -1,5 +1,7 @@
-"""Access tokens: HS256 JWTs of a few minutes; they name a user and a session, the database knows the rest."""
+"""Access tokens: HS256 JWTs of a few minutes; they name a user and a session, the database knows the rest. Their header
+names the key, so that a new one can take over while tokens of the one before still live."""
 
+import hashlib
 import secrets
 import time
 from dataclasses import dataclass
@@ -26,8 +28,12 @@ class Claims:
 
 
 class AccessTokens:
-    def __init__(self, secret: str, minutes: int) -> None:
-        self._secret = secret
+    """Signs with `secret`; takes what `previous`, if any, has signed as well. A header that names no key means
+    `secret`."""
+
+    def __init__(self, secret: str, minutes: int, previous: str = "") -> None:
+        self._key = _name(secret)
+        self._secrets = {_name(one): one for one in (secret, previous) if one}
         self.seconds = minutes * 60
 
     def issue(self, username: str, session: str) -> str:
@@ -36,15 +42,17 @@ class AccessTokens:
             "sub": username, "sid": session, "jti": secrets.token_hex(16), "iat": now, "nbf": now,
             "exp": now + self.seconds, "iss": _ISSUER, "aud": _AUDIENCE,
         }  # fmt: skip
-        return jwt.encode(body, self._secret, algorithm="HS256", headers=_HEADER)
+        return jwt.encode(body, self._secrets[self._key], algorithm="HS256", headers=_HEADER | {"kid": self._key})
 
     def read(self, token: str) -> Claims:
         """The claims of a token of ours that is valid now; NotAuthenticated says the same of every defect."""
         try:
-            if jwt.get_unverified_header(token) != _HEADER:
+            header = jwt.get_unverified_header(token)
+            key = header.pop("kid", self._key)
+            if header != _HEADER or key not in self._secrets:
                 raise NotAuthenticated(REFUSAL)
             body = jwt.decode(
-                token, self._secret, algorithms=["HS256"], issuer=_ISSUER, audience=_AUDIENCE,
+                token, self._secrets[key], algorithms=["HS256"], issuer=_ISSUER, audience=_AUDIENCE,
                 leeway=_LEEWAY_SECONDS, options={"require": _REQUIRED, "strict_aud": True},
             )  # fmt: skip
             if not isinstance(body["sid"], str):
@@ -52,3 +60,8 @@ class AccessTokens:
         except jwt.PyJWTError:
             raise NotAuthenticated(REFUSAL) from None
         return Claims(body["sub"], body["sid"], body["exp"] + _LEEWAY_SECONDS)
+
+
+def _name(secret: str) -> str:
+    """What a key is called in headers; nothing of the key can be told from it."""
+    return hashlib.sha256(b"key id of " + secret.encode()).hexdigest()[:12]

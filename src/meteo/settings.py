@@ -95,6 +95,9 @@ class Gateway(Service):
     access_minutes: int = 15
     refresh_days: int = 7
     jwt_secret: SecretStr = SecretStr("")
+    jwt_secret_previous: SecretStr = Field(
+        SecretStr(""), description="while a new jwt_secret takes over: the one before"
+    )
     body_limit_bytes: int = 10_000_000
     predictions_user: str = "10/minute"
     predictions_admin: str = "600/minute"
