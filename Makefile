@@ -29,7 +29,7 @@ logs: ## follow the logs; SERVICE=gateway for one
 	@$(MACHINE) logs --service "$(SERVICE)"
 
 test: setup-dev ## every test this machine can run; says what it skipped and why
-	@.venv/bin/pytest -n 2 --dist loadgroup --no-loadscope-reorder --cov --cov-report=term:skip-covered $(ARGS)
+	@.venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(ARGS)
 
 check: setup-dev ## format, lint, types, imports, shell
 	.venv/bin/ruff format --check .

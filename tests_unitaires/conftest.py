@@ -22,6 +22,7 @@ import pytest
 import uvicorn
 import xgboost
 from sqlalchemy import text
+from xdist.scheduler import LoadFileScheduling
 
 from api_model.shelf import Shelf
 from meteo import features
@@ -329,11 +330,19 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
         pause.wait(0.02)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several workers: a file's tests stay together; those that bring up the whole system come first, one system
-    after the other, since two at once would starve each other, and the other files are done meanwhile."""
+    """The tests that bring up the whole system come first: with several workers the others are done meanwhile."""
     items.sort(key=lambda item: item.path.parent.name != "e2e")
-    for item in items:
-        together = item.path.parent if item.path.parent.name == "e2e" else item.path
-        item.add_marker(pytest.mark.xdist_group(str(together)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    """With several workers a file's tests stay together, and one whole system follows the other: two at once would
+    starve each other."""
+    return OneSystemAtATime(config, log)
+
+
+class OneSystemAtATime(LoadFileScheduling):  # type: ignore[misc]
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return "e2e" if "/e2e/" in file else file
