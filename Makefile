@@ -66,11 +66,11 @@ bench: setup ## ratios against named rivals -> reports/bench.json: HISTORY=weath
 soak: setup ## a mixed load on the running system, whose model API is killed meanwhile: [SECONDS=600] [USERS=200]
 	@.venv/bin/python deploy/local/soak.py --seconds "$(or $(SECONDS),600)" --users "$(or $(USERS),200)"
 
-secrets: ## .env with random secrets for the containers, unless there is one
-	python3 deploy/images/make_secrets.py
+secrets: ## .env with random secrets for the containers and tls/ with a certificate for HOST, unless they are there
+	python3 deploy/images/make_secrets.py $(or $(HOST),localhost)
 
 journey: ## a forecast and every pipeline of the containers, through the GATEWAY
-	docker-compose exec -T gateway cat /data/credentials.json | .venv/bin/python deploy/local/journey.py $(GATEWAY)
+	docker-compose exec -T gateway cat /data/credentials.json | .venv/bin/python deploy/local/journey.py $(GATEWAY) --certificate tls/tls.crt
 
 lock: setup ## take the newest allowed versions and write requirements/
 	.venv-tools/bin/uv lock --upgrade

@@ -65,6 +65,12 @@ def lacking(what: str) -> None:
 
 
 @pytest.fixture(scope="session")
+def lack() -> Callable[[str], None]:
+    """See `lacking`."""
+    return lacking
+
+
+@pytest.fixture(scope="session")
 def postgres() -> Iterator[Callable[[], str]]:
     """A real PostgreSQL server of the tests' own; each call makes an empty database and gives its address."""
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))

@@ -1,13 +1,15 @@
 """Use a running system through its gateway as people and schedules would: status, a forecast, each pipeline.
 
 The first logins come as JSON on standard input, so that no password is in a command line:
-`docker-compose exec -T gateway cat /data/credentials.json | python deploy/local/journey.py http://localhost:8001`
+`docker-compose exec -T gateway cat /data/credentials.json | python deploy/local/journey.py https://localhost:8443`
 """
 
 import json
+import ssl
 import sys
 import time
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
@@ -19,10 +21,14 @@ PIPELINE_SECONDS = 900
 console = Console(stderr=True)
 
 
-def main(gateway: Annotated[str, typer.Argument(help="such as http://localhost:8001")]) -> None:
+def main(
+    gateway: Annotated[str, typer.Argument(help="such as https://localhost:8443")],
+    certificate: Annotated[Path | None, typer.Option(help="of the proxy, where it is self-signed")] = None,
+) -> None:
     """Exits with 1 at the first thing that is not as it should be."""
     logins = json.load(sys.stdin)
-    with httpx.Client(base_url=gateway, timeout=60, trust_env=False) as client:
+    trusted = ssl.create_default_context(cafile=certificate)
+    with httpx.Client(base_url=gateway, timeout=60, trust_env=False, verify=trusted) as client:
         status = client.get("/status").raise_for_status().json()
         expect(status["status"] == "ok", f"every part is up, model {status['model_version']} serves", status)
         client.headers["Authorization"] = f"Bearer {key(client, logins['user'])}"
