@@ -5,7 +5,7 @@ export METEO_HOME ?= data
 MACHINE = .venv/bin/python deploy/local/machine.py
 GROUPS = build ingest preprocessing train monitoring jobs_all api_model gateway streamlit_app mlflow airflow local dev
 
-.PHONY: help setup setup-dev up down status logs test check format backtest ablation bench soak secrets journey lock
+.PHONY: help setup setup-dev up down status logs test check format backtest ablation bench soak image secrets journey lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ check: setup-dev ## format, lint, types, imports, shell
 	.venv/bin/shellcheck deploy/local/setup.sh .ci/run
 	.venv/bin/shellcheck --shell=dash deploy/images/airflow-init
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
+	.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	.venv/bin/check-jsonschema --builtin-schema vendor.gitlab-ci .gitlab-ci.yml
+	.venv/bin/zizmor --offline --quiet .github
 	promtool check config --syntax-only deploy/observability/prometheus.yml
 	promtool test rules deploy/observability/rules.test.yml deploy/observability/rules.days.test.yml
 	amtool check-config deploy/observability/alertmanager.yml
@@ -65,6 +68,11 @@ bench: setup ## ratios against named rivals -> reports/bench.json: HISTORY=weath
 
 soak: setup ## a mixed load on the running system, whose model API is killed meanwhile: [SECONDS=600] [USERS=200]
 	@.venv/bin/python deploy/local/soak.py --seconds "$(or $(SECONDS),600)" --users "$(or $(USERS),200)"
+
+image: ## one service's image: GROUP=gateway IMAGE=name:tag
+	docker build --file deploy/images/Dockerfile --build-arg GROUP=$(GROUP) --build-arg JOBS=$(if $(filter airflow,$(GROUP)),jobs_all) \
+	  --label org.opencontainers.image.title=rain-tomorrow/$(GROUP) --label org.opencontainers.image.licenses=MIT \
+	  --label org.opencontainers.image.revision=$$(git rev-parse HEAD) --tag "$(IMAGE)" .
 
 secrets: ## .env with random secrets for the containers and tls/ with a certificate for HOST, unless they are there
 	python3 deploy/images/make_secrets.py $(or $(HOST),localhost)

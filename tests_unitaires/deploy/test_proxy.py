@@ -65,9 +65,9 @@ def door(tmp_path: Path, serve: Callable[[Any], str], lack: Callable[[str], None
     text = (REPOSITORY / "deploy/proxy/nginx.conf").read_text(encoding="utf-8")
     for there, here in (
         ("user nginx;", "user root;" if os.geteuid() == 0 else ""),
-        ("/tmp", str(folder)),
+        ("/tmp", str(folder)),  # noqa: S108
         ("/etc/nginx/tls", f"{folder}/tls"),
-    ):  # noqa: S108
+    ):
         text = text.replace(there, here)
     text = re.sub(r"http://(console:8002|gateway:8001)", upstream, text)
     for number, port in ports.items():
