@@ -41,6 +41,7 @@ check: setup-dev ## format, lint, types, imports, shell
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
 	.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	.venv/bin/check-jsonschema --builtin-schema vendor.gitlab-ci .gitlab-ci.yml
+	.venv/bin/check-jsonschema --schemafile deploy/helm/rain-tomorrow/values.schema.json deploy/helm/rain-tomorrow/values.yaml
 	.venv/bin/zizmor --offline --quiet .github
 	promtool check config --syntax-only deploy/observability/prometheus.yml
 	promtool test rules deploy/observability/rules.test.yml deploy/observability/rules.days.test.yml
