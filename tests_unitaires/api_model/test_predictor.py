@@ -65,7 +65,7 @@ def test_an_answer_says_what_it_covers_and_what_was_missing(predictor: Predictor
     assert (answer.request_id, answer.model.version, answer.threshold) == ("request-1", "1", 0.3)
     assert answer.rain_tomorrow == (answer.probability >= 0.3)
     assert answer.simulated is True
-    assert answer.usual == predictor.model.climate.rain[STATIONS.index(answer.station), 3], "of April, not of the year"
+    assert answer.usual == predictor.model.climate.rain[STATIONS.index(answer.station), 4], "of May, not of the year"
 
 
 def test_humid_afternoons_are_likelier_to_be_followed_by_rain(predictor: Predictor) -> None:

@@ -14,7 +14,7 @@ GROUPS = {
     "monitoring": "monitoring.__main__",
     "api_model": "api_model.__main__, onnxruntime, pyarrow, xgboost",
     "gateway": "gateway.__main__",
-    "streamlit_app": "streamlit_app.__main__, streamlit_app.views.pipelines",
+    "streamlit_app": "streamlit_app.__main__, streamlit_app.views.training",
 }
 
 

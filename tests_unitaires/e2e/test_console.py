@@ -185,7 +185,7 @@ def test_without_airflow_forecasts_go_on_and_the_pipelines_say_what_is_away(
     with system.without("airflow-api-server"):
         forecast(page, language)
         page.goto(f"{system.console}/training")
-        expect(page.get_by_test_id("stAlertContentError").first).to_contain_text("airflow")
+        expect(page.get_by_test_id("stAlertContentError").first).to_contain_text("Airflow")
         page.get_by_role("button", name=t["training.launch"]).click()
         expect(page.get_by_test_id("stAlertContentError").first).to_contain_text(t["error.Unavailable"])
         page.goto(f"{system.console}/system")
@@ -254,7 +254,7 @@ def test_a_forecast_is_in_the_history(visit: Any, forecast: Any, system: Any, la
     shown(page, t["page.history"])
     page.get_by_role("tab", name=t["history.forecasts"]).click()
     with page.expect_download() as download:
-        page.get_by_role("button", name=t["common.download"]).last.click()
+        page.get_by_test_id("stDownloadButton").get_by_role("button", name=t["common.download"]).last.click()
     lines = Path(download.value.path()).read_text().splitlines()
     assert lines[0] == "made_at,date,probability,rain_tomorrow,rainfall,rained,model_version", "only one's own"
     assert len(lines) >= 2
@@ -356,7 +356,7 @@ def test_real_files_are_not_handed_into_demo_data(visit: Any, tmp_path: Path, la
     given = tmp_path / "IDCJDW2124.202305 (1).csv"
     given.write_text("a month of Sydney's weather")
     page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(given)
-    expect(page.get_by_text("IDCJDW2124.202305 (1).csv")).to_be_visible()
+    expect(page.get_by_role("button", name="Remove IDCJDW2124.202305 (1).csv")).to_be_visible()
     page.get_by_role("button", name=t["ingestion.upload"], exact=True).click()
     problem = page.get_by_test_id("stAlertContentError").first
     expect(problem).to_contain_text(t["error.InvalidInput"])

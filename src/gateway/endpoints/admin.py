@@ -43,9 +43,7 @@ PROMOTION_SECONDS = 90.0
 """A version may have to be downloaded and tried first."""
 
 CSV = "text/csv"
-_CSV_FILE = {
-    "requestBody": {"required": True, "content": {CSV: {"schema": {"type": "string", "minLength": 1}}}}
-}  # fmt: skip
+_CSV_FILE = {"requestBody": {"required": True, "content": {CSV: {"schema": {}}}}}
 Version = Annotated[int, Path(ge=1, le=999_999_999)]
 RunId = Annotated[str, Path(max_length=250)]
 TaskId = Annotated[str, Path(max_length=250)]
