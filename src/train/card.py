@@ -29,9 +29,10 @@ def holdout(model: Model, dataset: Dataset) -> Holdout:
     """What the days it never saw say of `model`; importance is taken from a sample of them."""
     test, seed = dataset.test, model.card.seed
     probability = model.probability(test.matrix)
+    bounds = intervals(test.label, probability, test.observations.day, seed)
     usual = climatology(dataset.train + dataset.validation, test)
     return Holdout(
-        intervals=intervals(test.label, probability, test.observations.day, seed),
+        intervals={"roc_auc": bounds["auc"], "brier": bounds["brier"]},
         reliability=reliability(test.label, probability),
         stations=grouped(test, probability, usual, test.observations.station),
         importance=_importance(model, test, seed),

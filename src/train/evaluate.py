@@ -56,7 +56,7 @@ def intervals(
             (roc_auc_score(outcome[rows], probability[rows]), brier_score_loss(outcome[rows], probability[rows]))
         )
     low, high = np.quantile(found, [0.05, 0.95], axis=0)
-    return {name: (float(low[index]), float(high[index])) for index, name in enumerate(("roc_auc", "brier"))}
+    return {name: (float(low[index]), float(high[index])) for index, name in enumerate(("auc", "brier"))}
 
 
 def best_threshold(outcome: Floats, probability: Floats) -> float:
