@@ -109,6 +109,7 @@ def _described(home: Path, settings: dict[str, str], request: pytest.FixtureRequ
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("METEO_")},
         "METEO_HOME": str(home),
+        "METEO_GATEWAY__PREDICTIONS_USER": "600/minute",  # a browser on a fast machine asks more than ten times
         "METEO_INGEST__DEMO_URL": f"http://127.0.0.1:{ports['DEMO']}",
         "METEO_CONSOLE__METRICS_PORT": str(ports["METRICS"]),
         **{f"METEO_{part}__PORT": str(ports[part]) for part in parts},
