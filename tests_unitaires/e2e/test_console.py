@@ -26,14 +26,13 @@ OFFICE = {
 WIDE, NARROW = {"width": 1280, "height": 1400}, {"width": 390, "height": 844}
 PICTURES = os.environ.get("SCREENSHOTS")
 """A folder to leave pictures of every page in."""
-THEIRS = {"aria-allowed-attr", "aria-required-children", "scrollable-region-focusable"}
 both_languages = pytest.mark.parametrize("language", ["en", "fr"])
 
 
 def shown(page: Page, heading: str) -> None:
     """Wait until a page is drawn to its end."""
     expect(page.get_by_role("heading", name=heading, exact=True).first).to_be_visible()
-    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
 
 
 @pytest.mark.parametrize(
