@@ -41,7 +41,7 @@ class Uploads:
             refuse_mixture(connection, SOURCE)
             if len(connection.execute(_WAITING).all()) >= MOST_WAITING:
                 raise InvalidInput(f"{MOST_WAITING} files wait to be read: have them ingested first")
-            (found,) = connection.execute(insert(UPLOADS).values(row)).inserted_primary_key or (0,)
+            found = connection.execute(insert(UPLOADS).values(row).returning(UPLOADS.c.id)).scalar_one()
         return Upload(found, name)
 
     def waiting(self) -> Sequence[Upload]:

@@ -7,7 +7,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +49,7 @@ async def _echo(websocket: WebSocket) -> None:
 
 
 @pytest.fixture
-def door(tmp_path: Path, serve: Callable[[Any], str], lack: Callable[[str], None]) -> Iterator[Door]:
+def door(tmp_path: Path, serve: Callable[[Any], str], lack: Callable[[str], None], eventually: Any) -> Iterator[Door]:
     if NGINX is None:
         lack("Debian's nginx-light")
     folder = tmp_path
@@ -78,11 +77,8 @@ def door(tmp_path: Path, serve: Callable[[Any], str], lack: Callable[[str], None
             [str(NGINX), "-c", folder / "nginx.conf", "-p", folder, "-g", "daemon off;"], stdout=log, stderr=log
         )
     try:
-        deadline = time.monotonic() + 20
-        while not _listens(ports["8444"]):
-            if process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail((folder / "log").read_text())
-            time.sleep(0.05)
+        eventually(lambda: _listens(ports["8444"]) or process.poll() is not None)
+        assert process.poll() is None, (folder / "log").read_text()
         trust = ssl.create_default_context(cafile=folder / "tls/tls.crt")
         yield Door(f"http://localhost:{ports['8080']}", f"https://localhost:{ports['8443']}",
                    f"https://localhost:{ports['8444']}", trust)  # fmt: skip

@@ -363,8 +363,7 @@ def test_real_files_are_not_handed_into_demo_data(visit: Any, tmp_path: Path, la
 
 
 @both_languages
-def test_an_admin_compares_and_promotes(visit: Any, system: Any, language: str) -> None:
-    """One's own promotion needs a reason and a confirmation; with one version only, there is nothing to compare."""
+def test_rolling_back_needs_a_confirmation(visit: Any, language: str) -> None:
     t = catalogue(language)
     page = visit("admin", language, "/models")
     expect(page.get_by_text(re.compile("champion"))).not_to_have_count(0)

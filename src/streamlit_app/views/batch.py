@@ -10,7 +10,6 @@ from streamlit_app.desk import desk, identity, words
 from streamlit_app.views.common import table, told
 
 _TEMPLATE = {"station": "Sydney", "date": "2017-06-25", "humidity_3pm": "80", "pressure_3pm": "1009.5"}
-_SHOWN = ("station", "date", "probability", "rain_tomorrow", "error")
 _PREVIEW = 500
 
 
