@@ -100,7 +100,9 @@ def _map(rows: list[dict[str, Any]], silent: list[dict[str, Any]]) -> Layers:
     named = points.transform_filter(alt.FieldOneOfPredicate("station", _labelled(rows)))
     names = named.mark_text(dy=-13, fontSize=11, color=ink()).encode(text="label:N")
     names = names.transform_calculate(label="datum.station + ' ' + format(datum.chance, '.0%')")
-    return alt.layer(land, rings, dots, names).project("mercator").properties(height=460)
+    # A layer of nothing would be drawn as a picture without a name, which a screen reader stops at.
+    layers = [land, rings, dots, names] if silent else [land, dots, names]
+    return alt.layer(*layers).project("mercator").properties(height=460)
 
 
 def _labelled(rows: list[dict[str, Any]]) -> list[str]:
