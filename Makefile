@@ -75,11 +75,14 @@ image: ## one service's image: GROUP=gateway IMAGE=name:tag
 	  --label org.opencontainers.image.title=rain-tomorrow/$(GROUP) --label org.opencontainers.image.licenses=MIT \
 	  --label org.opencontainers.image.revision=$$(git rev-parse HEAD) --tag "$(IMAGE)" .
 
-secrets: ## .env with random secrets for the containers and tls/ with a certificate for HOST, unless they are there
-	python3 deploy/images/make_secrets.py $(or $(HOST),localhost)
+secrets: ## what the containers need first, unless it is there: secrets/, tls/ with a certificate for HOST, .env
+	python3 deploy/containers/make_secrets.py $(or $(HOST),localhost)
+
+logins: ## the first accounts of the containers
+	@docker-compose run --rm -T --no-deps accounts cat /data/credentials.json
 
 journey: ## a forecast and every pipeline of the containers, through the GATEWAY
-	docker-compose exec -T gateway cat /data/credentials.json | .venv/bin/python deploy/local/journey.py $(GATEWAY) --certificate tls/tls.crt
+	@$(MAKE) --silent logins | .venv/bin/python deploy/local/journey.py $(GATEWAY) --certificate tls/tls.crt
 
 lock: setup ## take the newest allowed versions and write requirements/
 	.venv-tools/bin/uv lock --upgrade

@@ -1,7 +1,7 @@
 """Use a running system through its gateway as people and schedules would: status, a forecast, each pipeline.
 
 The first logins come as JSON on standard input, so that no password is in a command line:
-`docker-compose exec -T gateway cat /data/credentials.json | python deploy/local/journey.py https://localhost:8443`
+`make --silent logins | python deploy/local/journey.py https://localhost:8443`
 """
 
 import json

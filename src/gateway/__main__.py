@@ -2,10 +2,10 @@
 
 import os
 import secrets
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -44,18 +44,16 @@ def serve(context: typer.Context) -> None:
                             (settings.gateway.jwt_secret, "METEO_GATEWAY__JWT_SECRET")):  # fmt: skip
         settings.secret(value, variable)
     served: FastAPI | str = "gateway.__main__:door"
-    if settings.gateway.workers == 1:
-        served = door()
-    else:
-        metrics = settings.home / "metrics" / "gateway"
-        shutil.rmtree(metrics, ignore_errors=True)
-        metrics.mkdir(parents=True)
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
-    uvicorn.run(
-        served, factory=isinstance(served, str), workers=settings.gateway.workers, host=settings.gateway.host,
-        port=settings.gateway.port, log_config=None, access_log=False, http=Wire,
-        forwarded_allow_ips=settings.gateway.trusted_proxies, server_header=False,
-    )  # fmt: skip
+    with TemporaryDirectory() as metrics:
+        if settings.gateway.workers == 1:
+            served = door()
+        else:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
+        uvicorn.run(
+            served, factory=isinstance(served, str), workers=settings.gateway.workers, host=settings.gateway.host,
+            port=settings.gateway.port, log_config=None, access_log=False, http=Wire,
+            forwarded_allow_ips=settings.gateway.trusted_proxies, server_header=False,
+        )  # fmt: skip
 
 
 def door() -> FastAPI:

@@ -1,6 +1,7 @@
 """Settings of the whole product: `config/config.yaml`, overridden by environment variables `METEO_SECTION__KEY`.
 
-Unknown keys are refused. Secrets come from the environment (or a folder of files, `METEO_SECRETS`) only. Only
+Unknown keys are refused. Secrets come from the environment or from files: `METEO_SECRETS` names a folder that must be
+there, and a file in it called `METEO_SECTION__KEY` holds the value, which the variable of that name outranks. Only
 `app.py`, `job.py` and `__main__.py` modules read settings; everything else receives what it needs.
 """
 
@@ -11,7 +12,13 @@ from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    NestedSecretsSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
 
 SourceName = Literal["bom", "file", "demo"]
 ModelKind = Literal["xgboost", "logistic", "random_forest"]
@@ -164,9 +171,7 @@ _MADE_UP = re.compile("change|secret|password|example|placeholder|default|123456
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(
-        env_prefix="METEO_", env_nested_delimiter="__", extra="forbid", frozen=True, secrets_dir=None
-    )
+    model_config = SettingsConfigDict(env_prefix="METEO_", env_nested_delimiter="__", extra="forbid", frozen=True)
 
     home: Path = Path("data")
     environment: Literal["development", "production"] = "development"
@@ -198,6 +203,8 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         sources = [init_settings, env_settings]
+        if folder := os.environ.get("METEO_SECRETS"):
+            sources.append(NestedSecretsSettingsSource(file_secret_settings, folder, secrets_dir_missing="error"))
         if path := config_file():
             sources.append(YamlConfigSettingsSource(settings_cls, path))
         return tuple(sources)

@@ -66,6 +66,13 @@ def promote(run: AskedRun = "") -> None:
 
 
 @app.command()
+def first() -> None:
+    """Publish and promote a first model where none serves; fails when it is not fit to serve."""
+    settings = Settings()
+    job.run("train", settings, lambda: _first(settings))
+
+
+@app.command()
 def smoke() -> None:
     """Ask the model API about stored days and compare its answers with the champion's own."""
     settings = Settings()
@@ -149,6 +156,16 @@ def _train(settings: Settings, params: str, run: str) -> dict[str, Any]:
         if run and (known := published_by(registry, settings.train.experiment, run)):
             return {"model": registry.name, "version": known.version, "mlflow_run": known.run_id, "again": True}
         return _fitted(settings, recipe, registry, asked.search, run)
+
+
+def _first(settings: Settings) -> dict[str, Any]:
+    if serving := _registry(settings).version_of("champion"):
+        return {"champion": serving, "again": True}
+    _train(settings, "{}", "")
+    verdict = _promote(settings, "")
+    if not verdict["promoted"]:
+        raise UnusableModel(f"the first model was not promoted: {verdict['reasons']}")
+    return verdict
 
 
 def _fitted(

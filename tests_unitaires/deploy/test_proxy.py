@@ -53,7 +53,7 @@ def door(tmp_path: Path, serve: Callable[[Any], str], lack: Callable[[str], None
     if NGINX is None:
         lack("Debian's nginx-light")
     folder = tmp_path
-    runpy.run_path(str(REPOSITORY / "deploy/images/make_secrets.py"))["certify"](folder / "tls", "localhost")
+    runpy.run_path(str(REPOSITORY / "deploy/containers/make_secrets.py"))["certify"](folder / "tls", "localhost")
     methods = ["GET", "POST"]
     app = Starlette(routes=[WebSocketRoute("/stream", _echo), Route("/{path:path}", _tell, methods=methods)])
     upstream = serve(app)

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr, ValidationError
+from pydantic_settings import SettingsError
 
 from meteo.settings import Settings
 
@@ -10,7 +11,7 @@ from meteo.settings import Settings
 @pytest.fixture(autouse=True)
 def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("METEO_CONFIG", "METEO_HOME"):
+    for name in ("METEO_CONFIG", "METEO_HOME", "METEO_SECRETS"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -53,6 +54,30 @@ def test_stores_are_files_under_home_unless_set(monkeypatch: pytest.MonkeyPatch,
     settings = Settings()
     assert settings.observations_url == f"sqlite:///{tmp_path.resolve()}/some where/observations.db"
     assert settings.gateway_url == "postgresql+psycopg://db/meteo"
+
+
+def test_secrets_are_read_from_files_that_variables_outrank(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "METEO_SERVICE_SECRET").write_text("of the file\n")
+    (tmp_path / "METEO_GATEWAY__JWT_SECRET").write_text("of the file")
+    (tmp_path / "POSTGRES_PASSWORD").write_text("not ours")
+    monkeypatch.setenv("METEO_SECRETS", str(tmp_path))
+    monkeypatch.setenv("METEO_GATEWAY__JWT_SECRET", "of the variable")
+    monkeypatch.setenv("METEO_GATEWAY__PORT", "8005")
+    settings = Settings()
+    assert settings.service_secret.get_secret_value() == "of the file"
+    assert (settings.gateway.jwt_secret.get_secret_value(), settings.gateway.port) == ("of the variable", 8005)
+
+
+def test_a_folder_of_secrets_must_exist_and_hold_no_misspelt_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("METEO_SECRETS", str(tmp_path / "nowhere"))
+    with pytest.raises(SettingsError, match="nowhere"):
+        Settings()
+    (tmp_path / "METEO_GATEWAY__JWT_SECRT").write_text("x")
+    monkeypatch.setenv("METEO_SECRETS", str(tmp_path))
+    with pytest.raises(ValidationError, match="jwt_secrt"):
+        Settings()
 
 
 @pytest.mark.parametrize("value", ["", "short"])

@@ -1,0 +1,79 @@
+"""`make secrets`: secrets/ with a random one in each file, tls/ with a self-signed certificate for the proxy, and .env
+with the name of this host; what is there is left alone."""
+
+import base64
+import ipaddress
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+RANDOM = ("POSTGRES_PASSWORD", "METEO_SERVICE_SECRET", "METEO_GATEWAY__JWT_SECRET", "METEO_AIRFLOW__PASSWORD",
+          "AIRFLOW_SECRET_KEY", "AIRFLOW_JWT_SECRET", "GRAFANA_PASSWORD")  # fmt: skip
+DATABASES = {
+    "DATABASE_METEO": "postgresql+psycopg://meteo:{}@postgres/meteo",
+    "DATABASE_MLFLOW": "postgresql+psycopg2://meteo:{}@postgres/mlflow",
+    "DATABASE_AIRFLOW": "postgresql+psycopg2://meteo:{}@postgres/airflow",
+    "DATABASE_AIRFLOW_RESULTS": "db+postgresql+psycopg2://meteo:{}@postgres/airflow",
+}
+
+
+def fill(folder: Path) -> None:
+    """Each secret in a file of its own. The folder is its owner's alone; its files can be read by all, as they are put
+    into containers whose users this machine does not know."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for name in RANDOM:
+        _write(folder / name, secrets.token_urlsafe(32))
+    _write(folder / "AIRFLOW_FERNET_KEY", base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+    password = (folder / "POSTGRES_PASSWORD").read_text(encoding="utf-8")
+    for name, address in DATABASES.items():
+        _write(folder / name, address.format(password))
+
+
+def certify(folder: Path, host: str) -> None:
+    """tls.crt and tls.key, for a year; put those of an authority in their place where there is one."""
+    if (folder / "tls.crt").exists():
+        _stays(folder / "tls.crt")
+        return
+    folder.mkdir(mode=0o700, exist_ok=True)
+    kind = "IP" if _address(host) else "DNS"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",  # noqa: S607
+         "-nodes", "-days", "365", "-subj", f"/CN={host}",
+         "-addext", f"subjectAltName={kind}:{host},DNS:localhost,IP:127.0.0.1",
+         "-keyout", str(folder / "tls.key"), "-out", str(folder / "tls.crt")],
+        check=True, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all, and never over what is there."""
+    if path.exists():
+        _stays(path)
+        return
+    temporary = path.with_suffix(".new")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.chmod(0o644)
+    temporary.rename(path)
+
+
+def _stays(path: Path) -> None:
+    print(f"{path.parent.name}/{path.name} is there already and stays as it is", file=sys.stderr)  # noqa: T201
+
+
+def _address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def main(root: Path, host: str) -> None:
+    fill(root / "secrets")
+    certify(root / "tls", host)
+    _write(root / ".env", f"HOST={host}\n")
+
+
+if __name__ == "__main__":
+    main(Path(__file__).resolve().parents[2], sys.argv[1] if len(sys.argv) > 1 else "localhost")
