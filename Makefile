@@ -34,9 +34,10 @@ test: setup-dev ## every test this machine can run; says what it skipped and why
 check: setup-dev ## format, lint, types, imports, shell
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
-	.venv/bin/mypy src tests_unitaires deploy/local benchmarks
+	.venv/bin/mypy src tests_unitaires deploy/local deploy/containers benchmarks
+	.venv/bin/mypy deploy/load
 	.venv/bin/lint-imports
-	.venv/bin/shellcheck deploy/local/setup.sh .ci/run
+	.venv/bin/shellcheck deploy/local/setup.sh deploy/containers/*.sh .ci/run
 	.venv/bin/shellcheck --shell=dash deploy/images/airflow-init
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
 	.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
@@ -80,6 +81,21 @@ secrets: ## what the containers need first, unless it is there: secrets/, tls/ w
 
 logins: ## the first accounts of the containers
 	@docker-compose run --rm -T --no-deps accounts cat /data/credentials.json
+
+load: ## more and more users on the containers, until it breaks: GATEWAY=https://host:8443; KIND=kill: each container is killed in turn; KIND=roll: all replicas are replaced
+	@.venv/bin/python deploy/load $(or $(KIND),steps) "$(GATEWAY)" $(ARGS)
+
+backup: ## everything the containers keep, while they run: TO=folder [KEEP=14]
+	@deploy/containers/backup.sh "$(TO)" $(KEEP)
+
+restore: ## the containers as they were at a backup; what they kept since is gone: FROM=folder
+	@deploy/containers/restore.sh "$(FROM)"
+
+drill: ## shut everybody out, back up TO=folder, destroy every volume, restore, compare each table and file by its hash
+	@deploy/containers/drill.sh "$(TO)"
+
+roll: ## replace both replicas of SERVICE=gateway|api-model, one after the other, without a failed request
+	@deploy/containers/roll.sh "$(SERVICE)"
 
 journey: ## a forecast and every pipeline of the containers, through the GATEWAY
 	@$(MAKE) --silent logins | .venv/bin/python deploy/local/journey.py $(GATEWAY) --certificate tls/tls.crt

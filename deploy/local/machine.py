@@ -242,7 +242,7 @@ def logs(home: HomeOption = Path("data"), service: str = "") -> None:
     paths = [path for name in names if (path := machine.home.folder / "logs" / f"{name}.log").exists()]
     if not paths:
         fail(f"no log yet of {', '.join(names)}")
-    os.execvp("tail", ["tail", "-n", "20", "-F", *map(str, paths)])  # noqa: S606, S607
+    os.execvp("tail", ["tail", "-n", "20", "-F", *map(str, paths)])  # noqa: S606
 
 
 def _addresses(settings: Settings, observed: bool) -> dict[str, str]:

@@ -1,11 +1,17 @@
-"""The whole system, brought up as `make up` does it, and a browser to use it with."""
+"""The whole system, brought up as `make up` does it, and a browser to use it with.
+
+`CONTAINERS=https://host pytest tests_unitaires/e2e/test_console.py` uses the containers of the compose file instead,
+which run already, and whose certificate is tls/tls.crt.
+"""
 
 import json
 import os
 import re
 import shutil
 import socket
+import ssl
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,6 +43,7 @@ class System:
     console: str
     gateway: str
     environment: dict[str, str]
+    trust: ssl.SSLContext | bool = True
 
     @cached_property
     def logins(self) -> dict[str, dict[str, str]]:
@@ -46,9 +53,15 @@ class System:
     def machine(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return machine(self.environment, *arguments)
 
+    def client(self, role: str | None = None) -> httpx.Client:
+        """Of the gateway, logged in as one of the first logins if one is named."""
+        headers = self.token(role) if role else {}
+        return httpx.Client(base_url=self.gateway, headers=headers, trust_env=False, verify=self.trust, timeout=60)
+
     def token(self, role: str) -> dict[str, str]:
         """An Authorization header of one of the first logins."""
-        answer = httpx.post(f"{self.gateway}/token", data=self.logins[role], trust_env=False, timeout=60)
+        with self.client() as client:
+            answer = client.post("/token", data=self.logins[role])
         return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
     @contextmanager
@@ -61,6 +74,36 @@ class System:
         finally:
             done = self.machine("up")
             assert done.returncode == 0, done.stderr
+
+
+class Containers(System):
+    """The same system in the containers of the compose file."""
+
+    @cached_property
+    def logins(self) -> dict[str, dict[str, str]]:
+        done = subprocess.run(
+            ["make", "--silent", "logins"], capture_output=True, text=True, check=True, cwd=REPOSITORY
+        )
+        found: dict[str, dict[str, str]] = json.loads(done.stdout)
+        return found
+
+    @contextmanager
+    def without(self, *programs: str) -> Iterator[None]:
+        names = {"gateway": ["gateway", "gateway-2"], "airflow-api-server": ["airflow-api"]}
+        services = [name for program in programs for name in names[program]]
+        subprocess.run(["docker-compose", "stop", *services], check=True, capture_output=True, cwd=REPOSITORY)
+        try:
+            yield
+        finally:
+            subprocess.run(["docker-compose", "start", *services], check=True, capture_output=True, cwd=REPOSITORY)
+            deadline = time.monotonic() + 120
+            while self._status() != "ok":
+                assert time.monotonic() < deadline, f"{services} did not come back"
+                time.sleep(1)
+
+    def _status(self) -> str:
+        with self.client() as client:
+            return str(client.get("/status").json().get("status"))
 
 
 def machine(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -88,6 +131,10 @@ def system(
 ) -> Iterator[System]:
     """With the file's own SETTINGS and what it says after UP; with POSTGRESQL, all tables are there, Airflow's too.
     Files that ask for the same share it."""
+    if address := os.environ.get("CONTAINERS"):
+        trust = ssl.create_default_context(cafile=REPOSITORY / "tls/tls.crt")
+        yield Containers(REPOSITORY, address, f"{address}:8443", {}, trust)
+        return
     if not (REPOSITORY / ".venv-airflow/bin/airflow").exists():
         _missing("needs Airflow's environment: make setup")
     settings, up = dict(getattr(request.module, "SETTINGS", {})), tuple(getattr(request.module, "UP", ()))
@@ -150,7 +197,8 @@ def visit(browser: Browser, system: System) -> Iterator[Visit]:
     def start(role: str, language: str = "en", path: str = "/", **options: Any) -> Page:
         t = catalogue(language)
         locale = {"en": "en-AU", "fr": "fr-FR"}[language]
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 1400}, "locale": locale, **options})
+        defaults = {"viewport": {"width": 1280, "height": 1400}, "locale": locale, "ignore_https_errors": True}
+        context = browser.new_context(**{**defaults, **options})
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(60_000)
@@ -166,7 +214,7 @@ def visit(browser: Browser, system: System) -> Iterator[Visit]:
     yield start
     for context in contexts:
         context.close()
-    assert hosts - {""} == {system.console.removeprefix("http://")}
+    assert hosts - {""} == {system.console.split("//")[1]}
     assert errors == []
 
 

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# drill.sh FOLDER: the restore drill. With everybody shut out it makes a backup in FOLDER, destroys every volume,
+# restores, and compares the hash of each table and each file with what it was; then all starts again. Says how long each
+# part took.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+folder=$(realpath -m "${1:?where the backup of the drill shall be}")
+say() { echo "$(date +%T) $*" >&2; }
+hashes() {
+  local database
+  for database in meteo airflow mlflow; do
+    docker-compose exec -T postgres psql -U meteo -d "$database" -qAtX <<'SQL' | sed "s/^/$database /"
+SELECT format('SELECT %L, count(*), md5(string_agg(t::text, chr(10) ORDER BY t::text)) FROM %I.%I t;', schemaname || '.' || tablename, schemaname, tablename)
+FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1 \gexec
+SQL
+  done
+  docker-compose run --rm -T --no-deps --entrypoint sh volumes -c \
+    'cd /volumes && find . -type f ! -path "./console/*" ! -name "*.tmp" -exec sha256sum {} + | sort -k 2'
+  docker-compose run --rm -T --no-deps console python -c 'import hashlib, sqlite3
+rows = "".join(sqlite3.connect("/data/console.db").iterdump())
+print("console.db", hashlib.sha256(rows.encode()).hexdigest())'
+}
+
+mapfile -t others < <(docker-compose ps --services --filter status=running | grep -vxE 'postgres|console')
+say "shutting everybody out"
+docker-compose stop "${others[@]}" 2>/dev/null
+began=$SECONDS
+deploy/containers/backup.sh "$folder"
+say "backup: $((SECONDS - began)) s"
+docker-compose stop prometheus alertmanager grafana 2>/dev/null
+hashes >"$folder.before"
+say "destroying every volume"
+docker-compose down --volumes --remove-orphans 2>/dev/null
+began=$SECONDS
+START=no deploy/containers/restore.sh "$folder"
+say "restore: $((SECONDS - began)) s"
+hashes >"$folder.after"
+diff "$folder.before" "$folder.after"
+say "$(grep -c . "$folder.after") tables and files are what they were"
+began=$SECONDS
+docker-compose up --detach 2>/dev/null
+say "start: $((SECONDS - began)) s"
