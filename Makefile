@@ -39,6 +39,8 @@ check: setup-dev ## format, lint, types, imports, shell
 	.venv/bin/lint-imports
 	.venv/bin/shellcheck deploy/local/setup.sh deploy/containers/*.sh .ci/run
 	.venv/bin/shellcheck --shell=dash deploy/images/airflow-init
+	.venv/bin/hadolint deploy/images/Dockerfile
+	PATH=$$PWD/.venv/bin:$$PATH ansible-lint --offline deploy/ansible/site.yml
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
 	.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	.venv/bin/check-jsonschema --builtin-schema vendor.gitlab-ci .gitlab-ci.yml
@@ -73,8 +75,7 @@ soak: setup ## a mixed load on the running system, whose model API is killed mea
 
 image: ## one service's image: GROUP=gateway IMAGE=name:tag
 	docker build --file deploy/images/Dockerfile --build-arg GROUP=$(GROUP) --build-arg JOBS=$(if $(filter airflow,$(GROUP)),jobs_all) \
-	  --label org.opencontainers.image.title=rain-tomorrow/$(GROUP) --label org.opencontainers.image.licenses=MIT \
-	  --label org.opencontainers.image.revision=$$(git rev-parse HEAD) --tag "$(IMAGE)" .
+	  --build-arg REVISION=$$(git rev-parse HEAD) --tag "$(IMAGE)" .
 
 secrets: ## what the containers need first, unless it is there: secrets/, tls/ with a certificate for HOST, .env
 	python3 deploy/containers/make_secrets.py $(or $(HOST),localhost)

@@ -11,8 +11,6 @@ import random
 import secrets
 import ssl
 import time
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,24 +25,18 @@ _STEPS = [int(users) for users in os.environ.get("STEPS", "50").split(",")]
 _STEP_SECONDS = float(os.environ.get("STEP_SECONDS", "60"))
 _known: list[tuple[str, str, str]] = []
 """Name, password and API key of each account that plays people."""
+_admin: dict[str, str] = {}
+"""The admin's API key and its prefix."""
+_stations: list[str] = []
 
 
 @events.test_start.add_listener
 def _begin(environment: Any, **_: Any) -> None:
-    for name, password, key in accounts(environment.host):
-        _known.append((name, password, key))
-
-
-@events.test_stop.add_listener
-def _end(environment: Any, **_: Any) -> None:
-    with _admin(environment.host) as admin:
-        for name, _password, _key in _known:
-            admin.delete(f"/admin/users/{name}").raise_for_status()
-
-
-def accounts(host: str) -> Iterator[tuple[str, str, str]]:
-    """Made as an admin and its new people do it; each changes the first password and makes a key."""
-    with _admin(host) as admin, httpx.Client(base_url=host, verify=_TRUST, trust_env=False, timeout=60) as person:
+    """Accounts are made as an admin and new people do it: each changes the first password and makes a key."""
+    with _client(environment.host) as admin, _client(environment.host) as person:
+        _log_in(admin, **json.loads(os.environ["LOGINS"])["admin"])
+        _admin.update(admin.post("/me/keys", json={"label": "load"}).raise_for_status().json())
+        _stations.extend(place["name"] for place in admin.get("/stations").raise_for_status().json())
         for number in range(ACCOUNTS):
             name = f"load-{number}-{secrets.token_hex(3)}"
             made = admin.post("/admin/users", json={"username": name, "role": "user"}).raise_for_status().json()
@@ -52,27 +44,27 @@ def accounts(host: str) -> Iterator[tuple[str, str, str]]:
             password = f"rain and {secrets.token_hex(8)} shine"
             person.post("/me/password", json={"current": made["password"], "new": password}).raise_for_status()
             _log_in(person, name, password)
-            yield name, password, person.post("/me/keys", json={"label": "load"}).raise_for_status().json()["key"]
+            key = person.post("/me/keys", json={"label": "load"}).raise_for_status().json()["key"]
+            _known.append((name, password, key))
 
 
-def _admin(host: str) -> httpx.Client:
-    client = httpx.Client(base_url=host, verify=_TRUST, trust_env=False, timeout=60)
-    _log_in(client, **json.loads(os.environ["LOGINS"])["admin"])
-    key = client.post("/me/keys", json={"label": "load"}).raise_for_status().json()["key"]
-    client.headers["Authorization"] = f"Bearer {key}"
-    return client
+@events.test_stop.add_listener
+def _end(environment: Any, **_: Any) -> None:
+    with _client(environment.host) as admin:
+        admin.headers["Authorization"] = f"Bearer {_admin['key']}"
+        for name, _password, _key in _known:
+            admin.delete(f"/admin/users/{name}").raise_for_status()
+        admin.delete(f"/me/keys/{_admin['prefix']}").raise_for_status()
+
+
+def _client(host: str) -> httpx.Client:
+    return httpx.Client(base_url=host, verify=_TRUST, trust_env=False, timeout=60)
 
 
 def _log_in(client: httpx.Client, username: str, password: str) -> None:
     client.headers.pop("Authorization", None)
     answer = client.post("/token", data={"username": username, "password": password}).raise_for_status()
     client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-
-
-@cache
-def _stations(host: str) -> list[str]:
-    with _admin(host) as admin:
-        return [place["name"] for place in admin.get("/stations").raise_for_status().json()]
 
 
 class Asking(FastHttpUser):
@@ -90,7 +82,7 @@ class Asking(FastHttpUser):
         self.client.get(path, headers=self.bearer, name=name or path)
 
     def somewhere(self) -> str:
-        return random.choice(_stations(str(self.host)))
+        return random.choice(_stations)
 
 
 class Person(Asking):
@@ -130,7 +122,7 @@ class Program(Asking):
 
     @task
     def batch(self) -> None:
-        rows = [{"station": name, "date": DAY, "observation": {"rainfall": 1.0}} for name in _stations(str(self.host))]
+        rows = [{"station": name, "date": DAY, "observation": {"rainfall": 1.0}} for name in _stations]
         self.client.post("/predict/batch", json=rows, headers=self.bearer)
 
 
@@ -142,8 +134,7 @@ class Admin(Asking):
 
     def on_start(self) -> None:
         super().on_start()
-        with _admin(str(self.host)) as admin:
-            self.bearer = {"Authorization": admin.headers["Authorization"]}
+        self.bearer = {"Authorization": f"Bearer {_admin['key']}"}
 
     @task
     def desk(self) -> None:

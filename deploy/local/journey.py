@@ -8,6 +8,8 @@ import json
 import ssl
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,20 +33,26 @@ def main(
     with httpx.Client(base_url=gateway, timeout=60, trust_env=False, verify=trusted) as client:
         status = client.get("/status").raise_for_status().json()
         expect(status["status"] == "ok", f"every part is up, model {status['model_version']} serves", status)
-        client.headers["Authorization"] = f"Bearer {key(client, logins['user'])}"
-        forecast(client)
-        refused = client.get("/admin/runs", params={"dag": "training"}).status_code
-        expect(refused == 403, "a user is refused what is an admin's", refused)
-        client.headers["Authorization"] = f"Bearer {key(client, logins['admin'])}"
-        pipelines(client)
+        with key(client, logins["user"]):
+            forecast(client)
+            refused = client.get("/admin/runs", params={"dag": "training"}).status_code
+            expect(refused == 403, "a user is refused what is an admin's", refused)
+        with key(client, logins["admin"]):
+            pipelines(client)
 
 
-def key(client: httpx.Client, login: dict[str, str]) -> str:
-    """An API key: a session's token would end while a training runs."""
+@contextmanager
+def key(client: httpx.Client, login: dict[str, str]) -> Iterator[None]:
+    """`client` has an API key meanwhile: a session's token would end while a training runs."""
     token = client.post("/token", data=login).raise_for_status().json()["access_token"]
     made = client.post("/me/keys", json={"label": "journey"}, headers={"Authorization": f"Bearer {token}"})
-    found: str = made.raise_for_status().json()["key"]
-    return found
+    found = made.raise_for_status().json()
+    client.headers["Authorization"] = f"Bearer {found['key']}"
+    try:
+        yield
+    finally:
+        client.delete(f"/me/keys/{found['prefix']}")
+        del client.headers["Authorization"]
 
 
 def forecast(client: httpx.Client) -> None:
