@@ -25,6 +25,7 @@ def fill(folder: Path) -> None:
     for name in RANDOM:
         _write(folder / name, secrets.token_urlsafe(32))
     _write(folder / "AIRFLOW_FERNET_KEY", base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+    _write(folder / "METEO_GATEWAY__JWT_SECRET_PREVIOUS", "")
     password = (folder / "POSTGRES_PASSWORD").read_text(encoding="utf-8")
     for name, address in DATABASES.items():
         _write(folder / name, address.format(password))

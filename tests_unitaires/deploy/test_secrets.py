@@ -28,6 +28,7 @@ def test_secrets_are_random_safe_in_an_address_and_in_a_folder_of_their_owner(
 ) -> None:
     one, other = ({path.name: path.read_text() for path in _filled(maker, tmp_path / name)} for name in ("one", "two"))
     assert stat.S_IMODE((tmp_path / "one").stat().st_mode) == 0o700
+    assert one.pop("METEO_GATEWAY__JWT_SECRET_PREVIOUS") == other.pop("METEO_GATEWAY__JWT_SECRET_PREVIOUS") == ""
     assert not set(one.values()) & set(other.values())
     for name in maker["RANDOM"]:
         assert len(one[name]) >= 43
