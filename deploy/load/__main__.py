@@ -89,21 +89,32 @@ def steps(
     seconds: Annotated[float, typer.Option(help="of each step", min=15)] = 40,
     report: Report = Path("reports/load.json"),
 ) -> None:
-    """More and more users, until one request in a hundred fails or the 95th percentile of forecasts is above 1 s."""
+    """More and more users, until one request in a hundred fails or the 95th percentile of forecasts is above 1 s.
+
+    What a service uses while nobody asks is not counted among what a request costs it.
+    """
     wanted = [int(each) for each in users.split(",")]
     found: list[dict[str, Any]] = []
+    with console.status("what the services use while nobody asks"):
+        began, used = time.monotonic(), {name: one.cpu_seconds() for name, one in running().items()}
+        time.sleep(QUIET_SECONDS)
+        idle = {name: (one.cpu_seconds() - used[name]) / (time.monotonic() - began) for name, one in running().items()}
     with locust(gateway, wanted, seconds) as so_far:
         for number in wanted:
             time.sleep(SETTLING_SECONDS)
-            began, used = time.time(), {name: one.cpu_seconds() for name, one in running().items()}
+            at, used = time.time(), {name: one.cpu_seconds() for name, one in running().items()}
             with console.status(f"{number} users"):
                 time.sleep(seconds - SETTLING_SECONDS)
-            requests = [one for one in so_far() if one.at >= began]
-            spent = {name: one.cpu_seconds() - used.get(name, 0.0) for name, one in running().items()}
-            found.append(_step(number, requests, time.time() - began, spent))
+            requests, took = [one for one in so_far() if one.at >= at], time.time() - at
+            spent = {name: one.cpu_seconds() - used[name] - idle[name] * took for name, one in running().items()}
+            found.append(_step(number, requests, took, spent))
             if found[-1]["failed"] > MOST_FAILED or found[-1]["predict_ms"]["p95"] > SLOWEST_P95_MS:
                 break
-    _write(report, {"machine": f"{os.cpu_count()} CPUs, load and containers together", "steps": found})
+    _write(report, {
+        "machine": f"{os.cpu_count()} CPUs, load and containers together",
+        "idle_cpu_share": {name: round(share, 3) for name, share in sorted(idle.items(), key=lambda each: -each[1])},
+        "steps": found,
+    })  # fmt: skip
     table = Table("users", "requests/s", "p50 ms", "p95 ms", "p99 ms", "failed", "CPU ms a request")
     for step in found:
         ms, used = step["predict_ms"], step["cpu_ms_a_request"]

@@ -1,9 +1,12 @@
+import asyncio
+import re
 from collections.abc import Iterator
 
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 from prometheus_client import CollectorRegistry
+from starlette.types import Message
 
 from meteo import web
 from meteo.contract import IngestionRequest
@@ -96,3 +99,27 @@ def test_health_and_metrics_tell_the_truth(client: TestClient) -> None:
     assert (unready.status_code, unready.json()["detail"]) == (503, "no model yet")
     text = client.get("/metrics").text
     assert 'http_requests_total{method="GET",route="/number/{value}",status="200"} 1.0' in text
+
+
+def test_a_sender_who_leaves_in_the_middle_is_no_defect(client: TestClient, capsys: pytest.CaptureFixture[str]) -> None:
+    said: list[Message] = [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return said.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/body", "raw_path": b"/body", "query_string": b"",
+             "headers": headers, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2), "scheme": "http"}  # fmt: skip
+
+    async def ask() -> None:
+        await client.app(scope, receive, send)
+
+    asyncio.run(ask())
+    assert sent == []
+    metrics = client.get("/metrics").text
+    assert re.search(r'http_requests_total\{[^}]*route="/body"[^}]*status="499"[^}]*\} 1\.0', metrics)
+    assert "defect" not in capsys.readouterr().out
