@@ -30,11 +30,13 @@ with sqlite3.connect("/data/console.db") as live, sqlite3.connect("/data/console
 docker-compose exec -T console python -c "$copy"
 pack state mlflow console >"$new/files.tar.gz"
 
-say "measurements; Prometheus, Alertmanager and Grafana stand still meanwhile"
-docker-compose stop prometheus alertmanager grafana 2>/dev/null
-trap 'docker-compose start prometheus alertmanager grafana' EXIT
+mapfile -t watching < <(docker-compose ps --services --filter status=running | grep -xE 'prometheus|alertmanager|grafana')
+say "measurements; meanwhile these stand still: ${watching[*]:-}"
+again() { [ ${#watching[@]} = 0 ] || docker-compose start "${watching[@]}" 2>/dev/null; }
+trap again EXIT
+[ ${#watching[@]} = 0 ] || docker-compose stop "${watching[@]}" 2>/dev/null
 pack prometheus alertmanager grafana >"$new/measurements.tar.gz"
-docker-compose start prometheus alertmanager grafana 2>/dev/null
+again
 trap - EXIT
 
 say "secrets, certificate, settings"

@@ -27,7 +27,7 @@ docker-compose stop "${others[@]}" 2>/dev/null
 began=$SECONDS
 deploy/containers/backup.sh "$folder"
 say "backup: $((SECONDS - began)) s"
-docker-compose stop prometheus alertmanager grafana 2>/dev/null
+docker-compose stop console 2>/dev/null
 hashes >"$folder.before"
 say "destroying every volume"
 docker-compose down --volumes --remove-orphans 2>/dev/null
