@@ -5,7 +5,7 @@ export METEO_HOME ?= data
 MACHINE = .venv/bin/python deploy/local/machine.py
 GROUPS = build ingest preprocessing train monitoring jobs_all api_model gateway streamlit_app mlflow airflow local dev
 
-.PHONY: help setup setup-dev up down status logs test check format backtest ablation bench soak image secrets journey lock
+.PHONY: help setup setup-dev up down status logs test check format backtest ablation bench soak image secrets logins load backup restore drill roll upgrade journey lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -40,7 +40,7 @@ check: setup-dev ## format, lint, types, imports, shell
 	.venv/bin/shellcheck deploy/local/setup.sh deploy/containers/*.sh .ci/run
 	.venv/bin/shellcheck --shell=dash deploy/images/airflow-init
 	.venv/bin/hadolint deploy/images/Dockerfile
-	PATH=$$PWD/.venv/bin:$$PATH ansible-lint --offline deploy/ansible/site.yml
+	PATH=$$PWD/.venv/bin:$$PATH ansible-lint --offline deploy/ansible
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
 	.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	.venv/bin/check-jsonschema --builtin-schema vendor.gitlab-ci .gitlab-ci.yml
@@ -97,6 +97,12 @@ drill: ## shut everybody out, back up TO=folder, destroy every volume, restore, 
 
 roll: ## replace both replicas of SERVICE=gateway|api-model, one after the other, without a failed request
 	@deploy/containers/roll.sh "$(SERVICE)"
+
+upgrade: ## the containers to the version that is checked out, without a failed request; starts them where none run
+	docker-compose build
+	$(MAKE) roll SERVICE=api-model
+	$(MAKE) roll SERVICE=gateway
+	docker-compose up -d
 
 journey: ## a forecast and every pipeline of the containers, through the GATEWAY
 	@$(MAKE) --silent logins | .venv/bin/python deploy/local/journey.py $(GATEWAY) --certificate tls/tls.crt

@@ -9,6 +9,8 @@ case ${1:-} in
   *) echo "usage: roll.sh gateway|api-model" >&2; exit 2 ;;
 esac
 say() { echo "$(date +%T) $*" >&2; }
+running=$(docker-compose ps --services --filter status=running)
+grep -qx "$door" <<<"$running" || { say "$door does not run: nothing to roll"; exit 0; }
 # nginx reads its configuration anew without losing a request; $1 changes it.
 door() {
   docker-compose exec -T "$door" sh -c "sed '$1' /etc/nginx/nginx.conf >/tmp/nginx.conf && nginx -q -t -c /tmp/nginx.conf && nginx -c /tmp/nginx.conf -s reload"
