@@ -25,6 +25,8 @@ from meteo.errors import (
 _ERRORS: dict[int, type[MeteoError]] = {401: NotAuthenticated, 403: NotAllowed, 404: NotFound, 409: Conflict}
 _STATIONS = TypeAdapter(list[StationBody])
 _DAYS = TypeAdapter(list[DayBody])
+_BATCH_SECONDS = httpx.Timeout(150, connect=3)
+"""More than the gateway gives a batch of the largest size, so that its word is heard."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,9 @@ class Gateway:
     def batch(self, access: str, rows: bytes) -> bytes:
         """A CSV of station-days answered row by row, as CSV."""
         return self._call(
-            "POST", "/predict/batch", access, content=rows, headers={"Content-Type": "text/csv", "Accept": "text/csv"}
-        ).content
+            "POST", "/predict/batch", access, content=rows, headers={"Content-Type": "text/csv", "Accept": "text/csv"},
+            timeout=_BATCH_SECONDS,
+        ).content  # fmt: skip
 
     def hand_in(self, access: str, name: str, content: bytes) -> None:
         """One of BOM's month files, for the next ingestion of source upload."""

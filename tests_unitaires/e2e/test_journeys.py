@@ -14,6 +14,7 @@ from playwright.sync_api import expect
 
 from meteo.features import NAMES
 from meteo.registry import Registry
+from streamlit_app.language import catalogue
 
 pytestmark = pytest.mark.slow
 
@@ -40,6 +41,35 @@ def test_an_admin_launches_ingestion_and_training_and_the_new_version_serves(
     assert int(after) > int(before)
     card = httpx.get(f"{system.gateway}/model", headers=system.token("admin"), trust_env=False, timeout=60).json()
     assert (card["version"], card["params"]["max_depth"]) == (after, 5)
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_an_admin_brings_a_champion_back_and_promotes_again(
+    visit: Any, forecast: Any, system: Any, language: str
+) -> None:
+    t = catalogue(language)
+    page = visit("admin", language)
+    newest = forecast(page, language)
+    page.goto(f"{system.console}/models")
+    page.get_by_text(t["models.rollback_sure"]).click()
+    page.get_by_role("button", name=t["models.rollback"]).click()
+    done = page.get_by_text(re.compile(re.escape(t["models.rolled_back"]).replace(r"\{version\}", r"(\d+)")))
+    expect(done).to_be_visible()
+    with system.client("admin") as client:
+        brought_back = client.get("/model").json()["version"]
+        assert brought_back in done.inner_text()
+        assert int(brought_back) < int(newest)
+        page.goto(f"{system.console}/models")
+        page.get_by_role("textbox", name=t["models.why"].format(version=newest)).fill("it was better")
+        page.get_by_text(t["models.sure"].format(version=newest, champion=brought_back)).click()
+        page.get_by_role("button", name=t["models.promote"], exact=True).click()
+        expect(page.get_by_text(t["models.promoted"].format(version=newest, previous=brought_back))).to_be_visible()
+        assert client.get("/model").json()["version"] == newest
+        (written, *_) = client.get("/admin/audit", params={"action": "promote model"}).json()
+        assert (written["actor"], written["outcome"]) == ("admin", "success")
+        assert "it was better" in str(written["detail"])
+    page.goto(system.console)
+    assert forecast(page, language) == newest
 
 
 def test_a_request_id_crosses_every_service(system: Any, eventually: Callable[..., None]) -> None:
