@@ -46,7 +46,8 @@ gzip --test "$new"/*.gz
 sync "$new"/* "$new"
 mv "$new" "$folder"
 if [ -n "$keep" ]; then
-  find "$(dirname "$folder")" -mindepth 2 -maxdepth 2 -name SHA256SUMS -printf '%h\n' | sort | head -n "-$keep" |
+  find "$(dirname "$folder")" -mindepth 2 -maxdepth 2 -name meteo.dump ! -path '*.new/*' -printf '%T@ %h\n' |
+    sort -n | head -n "-$keep" | cut -d ' ' -f 2- |
     while read -r old; do say "removing $old" && rm -rf -- "$old"; done
 fi
 say "$(du -sh "$folder" | cut -f1) in $folder"

@@ -9,7 +9,7 @@ say() { echo "$(date +%T) $*" >&2; }
 hashes() {
   local database
   for database in meteo airflow mlflow; do
-    docker-compose exec -T postgres psql -U meteo -d "$database" -qAtX <<'SQL' | sed "s/^/$database /"
+    docker-compose exec -T postgres psql -U meteo -d "$database" -qAtX -v ON_ERROR_STOP=1 <<'SQL' | sed "s/^/$database /"
 SELECT format('SELECT %L, count(*), md5(string_agg(t::text, chr(10) ORDER BY t::text)) FROM %I.%I t;', schemaname || '.' || tablename, schemaname, tablename)
 FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1 \gexec
 SQL

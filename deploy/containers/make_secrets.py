@@ -45,6 +45,7 @@ def certify(folder: Path, host: str) -> None:
          "-keyout", str(folder / "tls.key"), "-out", str(folder / "tls.crt")],
         check=True, stderr=subprocess.DEVNULL,
     )  # fmt: skip
+    _made(folder / "tls.crt")
 
 
 def _write(path: Path, text: str) -> None:
@@ -56,6 +57,11 @@ def _write(path: Path, text: str) -> None:
     temporary.write_text(text, encoding="utf-8")
     temporary.chmod(0o644)
     temporary.rename(path)
+    _made(path)
+
+
+def _made(path: Path) -> None:
+    print(f"made {path.parent.name}/{path.name}")
 
 
 def _stays(path: Path) -> None:

@@ -9,7 +9,9 @@ import ssl
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx
@@ -189,3 +191,16 @@ def test_where_none_can_be_reached_that_is_said_as_every_problem_is(
     assert int(answer.headers["retry-after"]) > 0
     assert "can be reached" in answer.json()["detail"]
     assert re.fullmatch("[0-9a-f]{32}", answer.json()["request_id"])
+
+
+def test_replicas_that_were_away_together_are_asked_again_at_once(nginx: Callable[..., dict[str, int]]) -> None:
+    port = _free_port()
+    away = f"127.0.0.1:{_free_port()}"
+    ports = nginx("balancer.conf", {"api-model:8000": f"127.0.0.1:{port}", "api-model-2:8000": away})
+    address = f"http://127.0.0.1:{ports['8000']}/"
+    assert httpx.get(address, trust_env=False).status_code == 503
+    with ThreadingHTTPServer(("127.0.0.1", port), SimpleHTTPRequestHandler) as back:
+        Thread(target=back.serve_forever, daemon=True).start()
+        codes = [httpx.get(address, trust_env=False).status_code for _ in range(4)]
+        back.shutdown()
+    assert codes == [200] * 4
