@@ -5,7 +5,7 @@ export METEO_HOME ?= data
 MACHINE = .venv/bin/python deploy/local/machine.py
 GROUPS = build ingest preprocessing train monitoring jobs_all api_model gateway streamlit_app mlflow airflow local dev
 
-.PHONY: help setup setup-dev up down status logs test check format backtest ablation bench soak image secrets logins load backup restore drill roll upgrade journey lock
+.PHONY: help setup setup-dev up down status logs test mutation check format backtest ablation bench soak fuzz image secrets logins load backup restore drill roll upgrade journey lock roles
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -29,7 +29,14 @@ logs: ## follow the logs; SERVICE=gateway for one
 	@$(MACHINE) logs --service "$(SERVICE)"
 
 test: setup-dev ## every test this machine can run; says what it skipped and why
-	@.venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(ARGS)
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 .venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(ARGS)
+
+mutation: setup-dev ## put faults into the rules that matter, one at a time: fails where tests notice fewer than 85 %; [ONLY="train.promotion_gate*"]
+	.venv/bin/mutmut run --max-children 2 $(ONLY)
+	.venv/bin/mutmut export-cicd-stats
+	@.venv/bin/python -c 'import json, sys; s = json.load(open("mutants/mutmut-cicd-stats.json")); \
+	  tried = s["killed"] + s["timeout"] + s["survived"] + s["no_tests"]; share = (s["killed"] + s["timeout"]) / tried; \
+	  print(f"{share:.1%} of {tried} faults were noticed; mutmut results lists the others"); sys.exit(share < .85)'
 
 check: setup-dev ## format, lint, types, imports, shell
 	.venv/bin/ruff format --check .
@@ -73,6 +80,9 @@ bench: setup ## ratios against named rivals -> reports/bench.json: HISTORY=weath
 soak: setup ## a mixed load on the running system, whose model API is killed meanwhile: [SECONDS=600] [USERS=200]
 	@.venv/bin/python deploy/local/soak.py --seconds "$(or $(SECONDS),600)" --users "$(or $(USERS),200)"
 
+fuzz: setup-dev ## damaged bytes at the gateway's own protocol: [SECONDS=600]
+	@FUZZ_SECONDS=$(or $(SECONDS),600) .venv/bin/pytest -q --show-capture=no tests_unitaires/gateway/test_http_protocol_fuzz.py
+
 image: ## one service's image: GROUP=gateway IMAGE=name:tag
 	docker build --file deploy/images/Dockerfile --build-arg GROUP=$(GROUP) --build-arg JOBS=$(if $(filter airflow,$(GROUP)),jobs_all) \
 	  --build-arg REVISION=$$(git rev-parse HEAD) --tag "$(IMAGE)" .
@@ -98,8 +108,18 @@ drill: ## shut everybody out, back up TO=folder, destroy every volume, restore, 
 roll: ## replace both replicas of SERVICE=gateway|api-model, one after the other, without a failed request
 	@deploy/containers/roll.sh "$(SERVICE)"
 
+build: ## the containers' images, which then know the commit that is checked out
+	REVISION=$$(git rev-parse HEAD) docker-compose build
+
+roles: ## PostgreSQL's roles and their passwords for the containers that run, as `make secrets` made them
+	docker-compose up -d postgres
+	until docker-compose exec -T postgres pg_isready -q -h 127.0.0.1 -U meteo; do sleep 1; done
+	docker-compose exec -T postgres psql -X -q -U meteo -d meteo -f /docker-entrypoint-initdb.d/databases.sql
+	docker-compose run --rm -T --no-deps accounts python -m gateway migrate
+
 upgrade: ## the containers to the version that is checked out, without a failed request; starts them where none run
-	docker-compose build
+	$(MAKE) build
+	@[ -z "$$(docker-compose ps -q postgres)" ] || $(MAKE) roles
 	$(MAKE) roll SERVICE=api-model
 	$(MAKE) roll SERVICE=gateway
 	docker-compose up -d

@@ -26,7 +26,7 @@ def run(history: Path, console: Console) -> dict[str, Any]:
     with prepared(history, console) as home:
         asked = json.loads((home / "asked.json").read_text(encoding="utf-8"))
         service = ours(home, asked)[0]
-        table, arrow = _bodies(home)
+        table, listed = _bodies(home)
         batches: dict[str, list[float]] = {}
         with running([service], {}, console), console.status(f"{ROWS:,} rows in process and through the API"):
             address = service.url.removesuffix("/predict") + "/predict/batch"
@@ -40,7 +40,7 @@ def run(history: Path, console: Console) -> dict[str, Any]:
                 TIMES,
                 inside=lambda: child("cost.py", "batch", home, ROWS)["seconds"],
                 table=lambda: post(table, "text/csv", "text/csv"),
-                arrow=lambda: post(arrow, "application/vnd.apache.arrow.stream", "*/*"),
+                listed=lambda: post(listed, "application/json", "*/*"),
             )
         growth: dict[str, list[dict[str, float]]] = {"batch": [], "training": []}
         for scale in SCALES:
@@ -51,7 +51,7 @@ def run(history: Path, console: Console) -> dict[str, Any]:
             full = child("cost.py", "full", home, 0)
     ratios = {
         f"{ROWS:,} rows as {form}": ratio(batches[name], batches["inside"], "in-process batch", "≤ 2")
-        for form, name in (("CSV", "table"), ("Arrow", "arrow"))
+        for form, name in (("CSV", "table"), ("JSON", "listed"))
     }
     exponents = {
         work: float(np.polyfit(np.log([row["rows"] for row in rows]), np.log([row["seconds"] for row in rows]), 1)[0])
@@ -67,30 +67,24 @@ def run(history: Path, console: Console) -> dict[str, Any]:
 
 
 def _bodies(home: Path) -> tuple[bytes, bytes]:
-    """The same rows as CSV and as an Arrow stream."""
-    import pyarrow as pa
-
+    """The same rows as CSV and as JSON."""
     from meteo.observation import NAMES
 
     rows = _rows(home, ROWS)
-    items, days = rows.items(), rows.day.tolist()
-    text = io.StringIO()
+    text, listed = io.StringIO(), []
     writer = csv.writer(text)
     writer.writerow(["station", "date", *NAMES])
-    for station, day, item in zip(rows.station.tolist(), days, items, strict=True):
+    for station, day, item in zip(rows.station.tolist(), rows.day.tolist(), rows.items(), strict=True):
         writer.writerow([station, day, *("" if value is None else value for value in item.values())])
-    columns = {name: [item[name] for item in items] for name in NAMES}
-    table = pa.table({"station": rows.station.tolist(), "date": days, **columns})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as stream:
-        stream.write_table(table)
-    return text.getvalue().encode(), sink.getvalue().to_pybytes()
+        known = {name: value for name, value in item.items() if value is not None}
+        listed.append({"station": station, "date": day.isoformat(), "observation": known})
+    return text.getvalue().encode(), json.dumps(listed).encode()
 
 
 def _rows(home: Path, count: int) -> Any:
     """So many stored days that say something, the newest first again after the oldest."""
-    from meteo.database import connect
-    from meteo.store import ObservationStore
+    from meteo.archive.store import ObservationStore
+    from meteo.runtime.database import connect
 
     stored = ObservationStore(connect(f"sqlite:///{home / 'observations.db'}")).window()
     known = np.flatnonzero(~np.isnan(stored.values).all(axis=1))[::-1]
@@ -98,10 +92,10 @@ def _rows(home: Path, count: int) -> Any:
 
 
 def _batch(home: Path, count: int) -> None:
-    from api_model.neighbours import Neighbours
-    from meteo.database import connect
-    from meteo.model import Model
-    from meteo.store import ObservationStore
+    from api_model.neighbour_cache import Neighbours
+    from meteo.archive.store import ObservationStore
+    from meteo.models.bundle import Model
+    from meteo.runtime.database import connect
 
     rows = _rows(home, count)
     (place,) = (home / "models").glob("1-*")
@@ -118,8 +112,8 @@ def _batch(home: Path, count: int) -> None:
 def _dataset(home: Path) -> Any:
     from datetime import date
 
-    from meteo.database import connect
-    from meteo.store import ObservationStore
+    from meteo.archive.store import ObservationStore
+    from meteo.runtime.database import connect
     from train.backtest import dataset_of
 
     stored = ObservationStore(connect(f"sqlite:///{home / 'observations.db'}")).window()
@@ -128,7 +122,7 @@ def _dataset(home: Path) -> Any:
 
 def _training(home: Path, count: int) -> None:
     from train.dataset import Part
-    from train.models import KINDS
+    from train.kinds import KINDS
 
     known = _dataset(home).train
     chosen = np.resize(np.arange(len(known)), count)
@@ -142,7 +136,7 @@ def _training(home: Path, count: int) -> None:
 def _full(home: Path, _: int) -> None:
     import time
 
-    from meteo.settings import Settings
+    from meteo.runtime.settings import Settings
     from train.fit import Recipe, fit
 
     train = Settings().train

@@ -20,7 +20,7 @@ from rich.progress import Progress
 from serving import SECRET, Contender, free_port, ours, prepared, running, wrk
 
 from gateway.users import Users
-from meteo.database import connect
+from meteo.runtime.database import connect
 
 ROUNDS = 5
 CONNECTIONS = (1, 8, 32)

@@ -97,9 +97,9 @@ def _import(history: Path, home: Path, scale: int) -> None:
     from ingest.job import Ingestion, Request
     from ingest.landing import Landing
     from ingest.sources import FileSource
-    from meteo.database import connect
+    from meteo.archive.store import ObservationStore
+    from meteo.runtime.database import connect
     from meteo.station import stations
-    from meteo.store import ObservationStore
 
     known = stations()
     for place in list(known.values()):

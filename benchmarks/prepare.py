@@ -11,15 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
-from meteo.contract import PredictRequest
-from meteo.database import connect
-from meteo.features import NAMES
-from meteo.model import BOOSTER, CARD
+from meteo.archive.store import ObservationStore
+from meteo.features.matrix import FEATURE_NAMES
+from meteo.features.neighbours import Surroundings
+from meteo.forecasts.prediction_log import PredictionLog
+from meteo.models.card import CARD
+from meteo.models.explanations import BOOSTER
 from meteo.observation import Observations
-from meteo.prediction_log import PredictionLog
-from meteo.settings import Settings
-from meteo.store import ObservationStore
-from meteo.surroundings import Surroundings
+from meteo.runtime.database import connect
+from meteo.runtime.settings import Settings
+from meteo.schemas.forecasts import PredictRequest
 from train.backtest import dataset_of
 from train.fit import Recipe, fit
 
@@ -55,7 +56,7 @@ def main(history: Path, home: Path) -> None:
     request = {"station": STATION, "date": DAY.isoformat(), "observation": known}
     PredictRequest.model_validate_json(json.dumps(request))
     asked = {
-        "request": request, "names": list(NAMES), "filled": [float(value) for value in filled[0]],
+        "request": request, "names": list(FEATURE_NAMES), "filled": [float(value) for value in filled[0]],
         "probability": float(model.probability(matrix)[0]),
         "filled_probability": float(model.probability(filled)[0]),
     }  # fmt: skip

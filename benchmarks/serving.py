@@ -26,7 +26,7 @@ from measure import ratio
 from rich.console import Console
 from rich.progress import Progress
 
-from meteo.auth import Caller, ServiceTokens
+from meteo.runtime.service_tokens import Caller, ServiceTokens
 
 ROUNDS = 5
 SECONDS = 3
@@ -121,7 +121,8 @@ def ours(home: Path, asked: dict[str, Any]) -> list[Contender]:
     ):
         port = free_port()
         environment = {
-            "METEO_HOME": str(home), "METEO_SERVICE_SECRET": SECRET, "METEO_API_MODEL__PORT": str(port),
+            "METEO_HOME": str(home), "METEO_SERVICE_SECRET": SECRET, "METEO_MODELS_SECRET": SECRET,
+            "METEO_API_MODEL__PORT": str(port),
             "METEO_MLFLOW__PORT": "9", "METEO_API_MODEL__POLL_SECONDS": "3600",
         }  # fmt: skip
         command = [sys.executable, *program]

@@ -8,11 +8,12 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from api_model.__main__ import application, serve
-from meteo import logs, web
-from meteo.contract import PredictRequest
-from meteo.database import connect
-from meteo.prediction_log import Done, PredictionLog, Record
-from meteo.settings import Settings
+from meteo.forecasts.prediction_log import Done, PredictionLog, Record
+from meteo.http.requests import read_json, request_id
+from meteo.runtime import logs
+from meteo.runtime.database import connect
+from meteo.runtime.settings import Settings
+from meteo.schemas.forecasts import PredictRequest
 
 
 class Unlogged(PredictionLog):
@@ -24,8 +25,8 @@ class Unlogged(PredictionLog):
 
 
 async def parse(request: Request) -> Response:
-    asked = await web.json_body(request, PredictRequest)
-    answer = {"station": asked.station, "probability": 0.5, "request_id": web.request_id(request)}
+    asked = await read_json(request, PredictRequest)
+    answer = {"station": asked.station, "probability": 0.5, "request_id": request_id(request)}
     return Response(json.dumps(answer), media_type="application/json")
 
 

@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.security import OAuth2PasswordBearer
 
-from meteo.auth import Caller, ServiceTokens
+from meteo.runtime.service_tokens import Caller, ServiceTokens
 
 SERVICE = ServiceTokens(os.environ["METEO_SERVICE_SECRET"])
 token = OAuth2PasswordBearer("token")

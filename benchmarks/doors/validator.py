@@ -6,7 +6,7 @@ from typing import Any
 import jwt
 import uvicorn
 
-from meteo.auth import Caller, ServiceTokens
+from meteo.runtime.service_tokens import Caller, ServiceTokens
 
 SERVICE = ServiceTokens(os.environ["METEO_SERVICE_SECRET"])
 

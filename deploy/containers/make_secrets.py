@@ -3,19 +3,29 @@ with the name of this host; what is there is left alone."""
 
 import base64
 import ipaddress
+import re
 import secrets
 import subprocess
 import sys
 from pathlib import Path
 
-RANDOM = ("POSTGRES_PASSWORD", "METEO_SERVICE_SECRET", "METEO_GATEWAY__JWT_SECRET", "METEO_AIRFLOW__PASSWORD",
-          "AIRFLOW_SECRET_KEY", "AIRFLOW_JWT_SECRET", "GRAFANA_PASSWORD")  # fmt: skip
-DATABASES = {
-    "DATABASE_METEO": "postgresql+psycopg://meteo:{}@postgres/meteo",
-    "DATABASE_MLFLOW": "postgresql+psycopg2://meteo:{}@postgres/mlflow",
-    "DATABASE_AIRFLOW": "postgresql+psycopg2://meteo:{}@postgres/airflow",
-    "DATABASE_AIRFLOW_RESULTS": "db+postgresql+psycopg2://meteo:{}@postgres/airflow",
+ADDRESSES = {
+    "DATABASE_METEO": ("postgresql+psycopg://meteo:{}@postgres/meteo", "POSTGRES_PASSWORD"),
+    "DATABASE_GATEWAY": ("postgresql+psycopg://gateway:{}@postgres/meteo", "PASSWORD_GATEWAY"),
+    "DATABASE_API_MODEL": ("postgresql+psycopg://api_model:{}@postgres/meteo", "PASSWORD_API_MODEL"),
+    "DATABASE_JOBS": ("postgresql+psycopg://jobs:{}@postgres/meteo", "PASSWORD_JOBS"),
+    "DATABASE_RETENTION": ("postgresql+psycopg://retention:{}@postgres/meteo", "PASSWORD_RETENTION"),
+    "DATABASE_MLFLOW": ("postgresql+psycopg2://mlflow:{}@postgres/mlflow", "PASSWORD_MLFLOW"),
+    "DATABASE_AIRFLOW": ("postgresql+psycopg2://airflow:{}@postgres/airflow", "PASSWORD_AIRFLOW"),
+    "DATABASE_AIRFLOW_RESULTS": ("db+postgresql+psycopg2://airflow:{}@postgres/airflow", "PASSWORD_AIRFLOW"),
+    "REDIS_CONFIGURATION": ("requirepass {}\n", "REDIS_PASSWORD"),
+    "REDIS_LIMITS": ("redis://:{}@redis:6379/0", "REDIS_PASSWORD"),
+    "REDIS_BROKER": ("redis://:{}@redis:6379/1", "REDIS_PASSWORD"),
 }
+"""What holds one of the passwords, and which."""
+RANDOM = (*sorted({password for _, password in ADDRESSES.values()}), "METEO_SERVICE_SECRET", "METEO_MODELS_SECRET",
+          "METEO_GATEWAY__JWT_SECRET", "METEO_AIRFLOW__PASSWORD", "METEO_MLFLOW__PASSWORD", "AIRFLOW_SECRET_KEY",
+          "AIRFLOW_JWT_SECRET", "GRAFANA_PASSWORD")  # fmt: skip
 
 
 def fill(folder: Path) -> None:
@@ -23,12 +33,21 @@ def fill(folder: Path) -> None:
     into containers whose users this machine does not know."""
     folder.mkdir(mode=0o700, exist_ok=True)
     for name in RANDOM:
-        _write(folder / name, secrets.token_urlsafe(32))
+        _write(folder / name, secrets.token_urlsafe(48))
     _write(folder / "AIRFLOW_FERNET_KEY", base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
     _write(folder / "METEO_GATEWAY__JWT_SECRET_PREVIOUS", "")
-    password = (folder / "POSTGRES_PASSWORD").read_text(encoding="utf-8")
-    for name, address in DATABASES.items():
-        _write(folder / name, address.format(password))
+    owner = (folder / "POSTGRES_PASSWORD").read_text(encoding="utf-8")
+    for name, (form, password) in ADDRESSES.items():
+        text = form.format((folder / password).read_text(encoding="utf-8"))
+        _replace_owner(folder / name, text, owner)
+        _write(folder / name, text)
+
+
+def _replace_owner(path: Path, text: str, password: str) -> None:
+    """Remove an address by which a program entered its database as the owner of all: it has a role of its own now."""
+    owners = re.sub(r"//\w+:[^@]+@", f"//meteo:{password}@", text)
+    if path.exists() and path.read_text(encoding="utf-8") == owners != text:
+        path.unlink()
 
 
 def certify(folder: Path, host: str) -> None:

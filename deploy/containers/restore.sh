@@ -23,17 +23,18 @@ put_back() {
     [ ! -e console/console.backup ] || mv console/console.backup console/console.db
   ' sh "${@:2}" <"$folder/$1.tar.gz"
 }
-put_back files state mlflow console
-put_back measurements prometheus alertmanager grafana
-
 docker-compose up --detach postgres 2>/dev/null
 until docker-compose exec -T postgres pg_isready -q -h 127.0.0.1 -U meteo; do sleep 1; done
 for database in meteo airflow mlflow; do
   say "PostgreSQL: $database"
   docker-compose exec -T postgres dropdb -U meteo --maintenance-db=postgres --if-exists --force "$database"
-  docker-compose exec -T postgres createdb -U meteo --maintenance-db=postgres "$database"
+  docker-compose exec -T postgres createdb -U meteo --maintenance-db=postgres --owner="$database" "$database"
   docker-compose exec -T postgres pg_restore -U meteo --exit-on-error --dbname="$database" <"$folder/$database.dump"
 done
+make roles # a backup of an earlier version knows none
+# Last, for migrating leaves its own measurement among the files.
+put_back files state mlflow console
+put_back measurements prometheus alertmanager grafana
 [ "${START:-yes}" = yes ] || exit 0
 say "starting"
 docker-compose up --detach

@@ -18,6 +18,8 @@ import httpx
 from locust import FastHttpUser, LoadTestShape, between, constant_pacing, events, task
 
 ACCOUNTS = 40
+ADMIN_SECONDS = 600
+"""Less than an access token lives."""
 DAY = "2025-09-01"
 
 _TRUST = ssl.create_default_context(cafile=os.environ.get("CERTIFICATE") or None)
@@ -25,8 +27,8 @@ _STEPS = [int(users) for users in os.environ.get("STEPS", "50").split(",")]
 _STEP_SECONDS = float(os.environ.get("STEP_SECONDS", "60"))
 _known: list[tuple[str, str, str]] = []
 """Name, password and API key of each account that plays people."""
-_admin: dict[str, str] = {}
-"""The admin's API key and its prefix."""
+_admin: dict[str, Any] = {"bearer": "", "until": 0.0}
+"""The admin's session, and when to begin the next one."""
 _stations: list[str] = []
 
 
@@ -35,7 +37,6 @@ def _begin(environment: Any, **_: Any) -> None:
     """Accounts are made as an admin and new people do it: each changes the first password and makes a key."""
     with _client(environment.host) as admin, _client(environment.host) as person:
         _log_in(admin, **json.loads(os.environ["LOGINS"])["admin"])
-        _admin.update(admin.post("/me/keys", json={"label": "load"}).raise_for_status().json())
         _stations.extend(place["name"] for place in admin.get("/stations").raise_for_status().json())
         for number in range(ACCOUNTS):
             name = f"load-{number}-{secrets.token_hex(3)}"
@@ -51,10 +52,9 @@ def _begin(environment: Any, **_: Any) -> None:
 @events.test_stop.add_listener
 def _end(environment: Any, **_: Any) -> None:
     with _client(environment.host) as admin:
-        admin.headers["Authorization"] = f"Bearer {_admin['key']}"
+        _log_in(admin, **json.loads(os.environ["LOGINS"])["admin"])
         for name, _password, _key in _known:
             admin.delete(f"/admin/users/{name}").raise_for_status()
-        admin.delete(f"/me/keys/{_admin['prefix']}").raise_for_status()
 
 
 def _client(host: str) -> httpx.Client:
@@ -132,12 +132,13 @@ class Admin(Asking):
     weight = 4
     wait_time = constant_pacing(1)
 
-    def on_start(self) -> None:
-        super().on_start()
-        self.bearer = {"Authorization": f"Bearer {_admin['key']}"}
-
     @task
     def desk(self) -> None:
+        if time.time() > _admin["until"]:
+            _admin["until"] = time.time() + ADMIN_SECONDS  # first, so that of all admins one logs in
+            login = json.loads(os.environ["LOGINS"])["admin"]
+            _admin["bearer"] = self.client.post("/token", data=login).json()["access_token"]
+        self.bearer = {"Authorization": f"Bearer {_admin['bearer']}"}
         pages = ("audit?limit=50", "users", "runs?dag=ingestion", "models", "drift", "quality")
         self.look(f"/admin/{random.choice(pages)}", "/admin/…")
 

@@ -8,7 +8,7 @@ import json
 import ssl
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ import typer
 from rich.console import Console
 
 PIPELINE_SECONDS = 900
+ATTEMPTS = 10
 
 console = Console(stderr=True)
 
@@ -37,21 +38,42 @@ def main(
             forecast(client)
             refused = client.get("/admin/runs", params={"dag": "training"}).status_code
             expect(refused == 403, "a user is refused what is an admin's", refused)
-        with key(client, logins["admin"]):
-            pipelines(client)
+        client.auth = Login(logins["admin"])
+        pipelines(client)
+        client.post("/logout")
+
+
+class Login(httpx.Auth):
+    """A session, begun anew when it has ended: a training may run for longer than an access token lives."""
+
+    requires_response_body = True
+
+    def __init__(self, login: dict[str, str]) -> None:
+        self._login = login
+        self._bearer = ""
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["Authorization"] = self._bearer
+        answer = yield request
+        if answer.status_code == 401:
+            token = yield httpx.Request("POST", request.url.join("/token"), data=self._login)
+            self._bearer = f"Bearer {token.raise_for_status().json()['access_token']}"
+            request.headers["Authorization"] = self._bearer
+            yield request
 
 
 @contextmanager
 def key(client: httpx.Client, login: dict[str, str]) -> Iterator[None]:
-    """`client` has an API key meanwhile: a session's token would end while a training runs."""
+    """`client` has an API key meanwhile, as a program would."""
     token = client.post("/token", data=login).raise_for_status().json()["access_token"]
-    made = client.post("/me/keys", json={"label": "journey"}, headers={"Authorization": f"Bearer {token}"})
+    session = {"Authorization": f"Bearer {token}"}
+    made = client.post("/me/keys", json={"label": "journey", "days": 1}, headers=session)
     found = made.raise_for_status().json()
     client.headers["Authorization"] = f"Bearer {found['key']}"
     try:
         yield
     finally:
-        client.delete(f"/me/keys/{found['prefix']}")
+        client.delete(f"/me/keys/{found['prefix']}", headers=session)
         del client.headers["Authorization"]
 
 
@@ -88,16 +110,24 @@ def run(client: httpx.Client, dag: str) -> None:
 
 
 def runs(client: httpx.Client, dag: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = client.get("/admin/runs", params={"dag": dag}).raise_for_status().json()
+    found: list[dict[str, Any]] = asked(client, "/admin/runs", {"dag": dag})
     return found
+
+
+def asked(client: httpx.Client, path: str, params: dict[str, str] | None = None) -> Any:
+    """What a GET answers, asked again at 503: Airflow's first answers outlast the gateway's deadline."""
+    for _ in range(ATTEMPTS):
+        answer = client.get(path, params=params)
+        if answer.status_code != 503:
+            break
+        time.sleep(int(answer.headers["Retry-After"]))
+    return answer.raise_for_status().json()
 
 
 def finished(client: httpx.Client, dag: str, run_id: str) -> None:
     began = time.monotonic()
     with console.status(f"{dag} {run_id}"):
-        while (found := client.get(f"/admin/runs/{dag}/{run_id}").raise_for_status().json())["state"] in (
-            "queued", "running",
-        ):  # fmt: skip
+        while (found := asked(client, f"/admin/runs/{dag}/{run_id}"))["state"] in ("queued", "running"):
             expect(time.monotonic() - began < PIPELINE_SECONDS, "", f"{dag} has not ended: {found}")
             time.sleep(1)
     failed = [task["task"] for task in found["tasks"] if task["state"] == "failed"]

@@ -23,10 +23,10 @@ from rich.text import Text
 from supervision import Supervision, memory_mb
 
 from ingest.sources import months_before
-from meteo.database import connect
-from meteo.registry import Registry
-from meteo.settings import Service, Settings
-from meteo.store import ObservationStore
+from meteo.archive.store import ObservationStore
+from meteo.models.registry import Registry
+from meteo.runtime.database import connect
+from meteo.runtime.settings import Service, Settings
 
 DEMO_MONTHS = 15
 READY_SECONDS = 180
@@ -42,13 +42,19 @@ class Machine:
         self.home = Home(folder)
         if prepare:
             self.home.decide(history, os.environ, observed)
-        os.environ.update(self.home.environment(os.environ))
+        environment = self.home.environment(os.environ)
+        os.environ.clear()
+        os.environ.update(environment)
+        if self.home.secrets.is_dir():
+            os.environ["METEO_SECRETS"] = str(self.home.secrets / "train")
         self.settings = Settings()
         os.environ.update(_addresses(self.settings, self.home.observed))
         if self.home.observed:
             os.environ.update(observability.programs(), ALERTMANAGER_URL=self.settings.alertmanager.address)
             observability.write_files(self.home.folder / "observability", self.settings)
-        self.supervision = Supervision(self.home.socket, os.environ)
+        self.supervision = Supervision(
+            self.home.socket, {name: value for name, value in os.environ.items() if name != "METEO_SECRETS"}
+        )
 
     @property
     def services(self) -> dict[str, tuple[Service | None, str]]:
@@ -136,7 +142,9 @@ def job(title: str, *arguments: str) -> dict[str, object]:
     """Run one of the packages' commands, its progress in this terminal; its summary."""
     console.print(f"[bold]{title}[/] [dim]python -m {' '.join(arguments)}[/]")
     started = time.monotonic()
-    done = subprocess.run([sys.executable, "-m", *arguments], stdout=subprocess.PIPE, text=True, check=False)
+    secrets = {"METEO_SECRETS": f"{os.environ['JOB_SECRETS']}/{arguments[0]}"}
+    command = [sys.executable, "-m", *arguments]
+    done = subprocess.run(command, env={**os.environ, **secrets}, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         fail(f"{title} failed; nothing that was stored is lost, and `make up` goes on from here")
     summary: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
@@ -182,7 +190,8 @@ def _bring_up(machine: Machine) -> None:
     if store.simulated() is None:
         start = months_before(datetime.now(UTC).date(), DEMO_MONTHS).isoformat()
         job("loading observations", "ingest", *(["--start", start] if settings.ingest.source != "file" else []))
-    if Registry(settings.mlflow.address, settings.train.model_name).version_of("champion") is None:
+    champion = Registry.of(settings).find("champion")
+    if champion is None or not champion.signature:
         job("preparing training data", "preprocessing")
         job("training a first model", "train", "first")
     with step("Airflow's database"):

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from home import REPOSITORY, HomeError
 
-from meteo.settings import Alerts, Settings
+from meteo.runtime.settings import Alerts, Settings
 
 FILES = REPOSITORY / "deploy" / "observability"
 

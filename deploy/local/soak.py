@@ -27,8 +27,8 @@ from rich.progress import Progress, TextColumn
 from sqlalchemy import select
 from supervision import memory_mb
 
-from meteo.database import connect
-from meteo.prediction_log import PREDICTIONS
+from meteo.forecasts.prediction_log import PREDICTIONS
+from meteo.runtime.database import connect
 from meteo.station import stations
 
 PREFIX = "soak-"

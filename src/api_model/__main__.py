@@ -4,24 +4,27 @@ import uvicorn
 from fastapi import FastAPI
 
 from api_model.app import create_app
-from api_model.neighbours import Neighbours
+from api_model.model_cache import ModelCache
+from api_model.neighbour_cache import Neighbours
 from api_model.predictor import Predictor
-from api_model.shelf import Shelf
-from meteo import logs, tracing
-from meteo.auth import ServiceTokens
-from meteo.database import connect
-from meteo.prediction_log import PredictionLog
-from meteo.registry import Registry
-from meteo.settings import Settings
-from meteo.store import ObservationStore
+from meteo.archive.store import ObservationStore
+from meteo.forecasts.prediction_log import PredictionLog
+from meteo.models.registry import Registry
+from meteo.runtime import logs, tracing
+from meteo.runtime.database import SERVICE, connect
+from meteo.runtime.private_files import keep_private
+from meteo.runtime.service_tokens import ServiceTokens
+from meteo.runtime.settings import Settings
+
+REGISTRY_SECONDS = 5.0
 
 
 def application(settings: Settings, log: PredictionLog) -> FastAPI:
     """The service that `settings` describe, with its predictions going to `log`."""
-    store = ObservationStore(connect(settings.observations_url))
-    registry = Registry(settings.mlflow.address, settings.train.model_name)
+    store = ObservationStore(connect(settings.observations_url, SERVICE))
+    registry = Registry.of(settings, REGISTRY_SECONDS)
     return create_app(
-        Predictor(Shelf(registry, settings.home / "models"), Neighbours(store)),
+        Predictor(ModelCache(registry, settings.home / "models"), Neighbours(store)),
         log,
         store,
         ServiceTokens(settings.secret(settings.service_secret, "METEO_SERVICE_SECRET")),
@@ -41,9 +44,10 @@ def serve(app: FastAPI, settings: Settings) -> None:
 
 def main() -> None:
     settings = Settings()
+    keep_private(settings.home)
     logs.configure("api_model", settings.log_level)
     tracing.configure("api_model", settings.otlp_endpoint)
-    serve(application(settings, PredictionLog(connect(settings.predictions_url))), settings)
+    serve(application(settings, PredictionLog(connect(settings.predictions_url, SERVICE))), settings)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
-from meteo import logs
-from meteo.contract import Prediction
-from meteo.model import Model
-from meteo.store import ObservationStore
+from meteo.archive.store import ObservationStore
+from meteo.models.bundle import Model
+from meteo.runtime import logs
+from meteo.schemas.forecasts import Prediction
 
 
 class ModelMetrics:

@@ -2,18 +2,23 @@
 
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 import numpy as np
 
-from api_model.batch import refused
-from api_model.neighbours import Neighbours, beside, period
-from api_model.shelf import Shelf
-from meteo import features
-from meteo.contract import (
-    BatchError,
+from api_model.model_cache import ModelCache
+from api_model.neighbour_cache import NeighbourReadings, Neighbours, beside, period
+from meteo.errors import InvalidInput, MeteoError, Unavailable
+from meteo.features.matrix import FEATURE_NAMES
+from meteo.features.neighbours import Surroundings
+from meteo.forecasts.prediction_log import new_id
+from meteo.models.bundle import Model
+from meteo.observation import NAMES
+from meteo.runtime.logs import logger
+from meteo.schemas.forecasts import (
     Contribution,
     Forecast,
     ModelName,
@@ -25,24 +30,24 @@ from meteo.contract import (
     missing_fields,
     observations_of,
 )
-from meteo.errors import InvalidInput, MeteoError, Unavailable
-from meteo.logs import logger
-from meteo.model import Model
-from meteo.observation import Floats
-from meteo.prediction_log import new_id
 from meteo.station import station, stations
-from meteo.surroundings import Surroundings
 
 _FORECASTS_KEPT = 32
-MODELS_AT_ONCE = 3
-"""How many versions the rows of one batch may name: each may have to be loaded."""
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What one answer is made from besides the request; nothing is left to be loaded or read."""
+
+    model: Model
+    seen: NeighbourReadings
 
 
 class Predictor:
     """Serves one model; a new one is loaded beside it and then swapped in, so each answer is of one version."""
 
-    def __init__(self, shelf: Shelf, neighbours: Neighbours) -> None:
-        self._shelf = shelf
+    def __init__(self, cache: ModelCache, neighbours: Neighbours) -> None:
+        self._cache = cache
         self.neighbours = neighbours
         self._model: Model | None = None
         self._others: dict[str, Model] = {}
@@ -64,18 +69,18 @@ class Predictor:
 
     def resume(self) -> None:
         """Serve the model that served last on this machine, until the registry is asked."""
-        self._model = self._shelf.last()
+        self._model = self._cache.last()
 
     def reload(self) -> Model:
         """Load the champion if another version is champion now; on any failure the old one serves on, and `problem`
         says why."""
         with self._loading:
             try:
-                champion = self._shelf.source.require("champion")
+                champion = self._cache.source.require("champion")
                 serving = self._model
                 if serving is None or (serving.version, serving.digest) != (champion.version, champion.digest):
-                    self._model = self._shelf.load(champion)
-                    self._shelf.served(self._model)
+                    self._model = self._cache.load(champion)
+                    self._cache.served(self._model)
                     logger().info("model loaded", version=champion.version)
             except MeteoError as error:
                 if self.problem != error.detail:
@@ -88,7 +93,7 @@ class Predictor:
     def warm(self) -> None:
         """Have explanations ready, so that the first who asks need not wait: XGBoost alone takes seconds to import."""
         with suppress(InvalidInput):  # of a kind that explains nothing
-            self.model.estimator.contributions(np.full((1, len(features.NAMES)), np.nan, np.float32))
+            self.model.estimator.contributions(np.full((1, len(FEATURE_NAMES)), np.nan, np.float32))
 
     def chosen(self, version: str | None) -> Model:
         """The champion, or the published version asked for; loading one may take seconds."""
@@ -97,24 +102,29 @@ class Predictor:
         found = self._others.get(version)
         if found is None:
             with self._loading:
-                found = self._others.get(version) or self._shelf.load(self._shelf.source.get(version))
+                found = self._others.get(version) or self._cache.load(self._cache.source.get(version))
                 self._others = {**dict(list(self._others.items())[-3:]), version: found}
         return found
 
-    def ready(self, request: PredictRequest) -> bool:
-        """Whether `predict` answers at once: nothing to be loaded, read or explained."""
-        known = request.model is None or request.model in self._others
-        return known and not request.explain and self.neighbours.ready(request.date)
+    def basis(self, request: PredictRequest, now: datetime | None = None) -> Basis | None:
+        """What `together` needs for its answer; None where something must first be loaded, read or explained, by
+        `predict`. UnknownStation or InvalidInput name what is wrong with the request."""
+        check(request, now or datetime.now(UTC))
+        if request.explain:
+            return None
+        model = self.model if request.model is None else self._others.get(request.model)
+        seen = self.neighbours.at_hand(request.station, request.date)
+        return None if model is None or seen is None else Basis(model, seen)
 
     def predict(self, request: PredictRequest, request_id: str, now: datetime | None = None) -> Prediction:
         """The answer to `request`; UnknownStation or InvalidInput name what is wrong with it."""
-        _check(request, now or datetime.now(UTC))
+        check(request, now or datetime.now(UTC))
         row, rained = observations_of([request])
         model = self.chosen(request.model)
         seen = self.neighbours.seen(request.station, request.date)
         matrix = model.matrix(row, seen, rained)
         margin = float(model.estimator.margin(matrix)[0])
-        answer = self._answer(request, request_id, model, margin, row.values[0], seen.used, seen.period)
+        answer = self.answer(request, request_id, model, margin, seen.used, seen.period)
         if request.explain:
             effects, answer.base = model.estimator.contributions(matrix)
             answer.margin = margin
@@ -124,87 +134,27 @@ class Predictor:
             ]
         return answer
 
-    def together(self, requests: Sequence[PredictRequest], ids: Sequence[str]) -> list[Prediction | MeteoError]:
-        """The answers to requests that are all `ready`, computed at once; what is wrong with one harms no other."""
-        now = datetime.now(UTC)
-        answers: list[Prediction | MeteoError | None] = [None] * len(requests)
-        sound: dict[str | None, list[int]] = {}
-        for index, request in enumerate(requests):
+    def predict_many(
+        self, requests: Sequence[PredictRequest], bases: Sequence[Basis], ids: Sequence[str]
+    ) -> list[Prediction | Exception]:
+        """The answers, computed at once from what is at hand; one that fails harms no other."""
+        answers: list[Prediction | Exception] = [Unavailable("not answered")] * len(requests)
+        of_model: dict[Model, list[int]] = {}
+        for index, basis in enumerate(bases):
+            of_model.setdefault(basis.model, []).append(index)
+        for model, members in of_model.items():
+            given, seen = [requests[index] for index in members], [bases[index].seen for index in members]
             try:
-                _check(request, now)
-                sound.setdefault(request.model, []).append(index)
-            except MeteoError as error:
-                answers[index] = error
-        for version, members in sound.items():
-            model = self.chosen(version)
-            given = [requests[index] for index in members]
-            seen = [self.neighbours.seen(request.station, request.date) for request in given]
-            rows, rained = observations_of(given)
-            margins = model.estimator.margin(model.matrix(rows, beside(seen), rained)).tolist()
-            for place, index in enumerate(members):
-                answers[index] = self._answer(
-                    given[place], ids[index], model, margins[place], rows.values[place], seen[place].used,
-                    seen[place].period,
-                )  # fmt: skip
-        return [answer for answer in answers if answer is not None]
-
-    def _unusable(self, versions: set[str | None]) -> dict[str | None, str]:
-        """Why some of these versions cannot answer; Unavailable when there is no champion for who names none."""
-        named = sorted(version for version in versions if version is not None)
-        found: dict[str | None, str] = dict.fromkeys(named[MODELS_AT_ONCE:], f"more than {MODELS_AT_ONCE} in a batch")
-        for version in named[:MODELS_AT_ONCE]:
-            try:
-                self.chosen(version)
-            except MeteoError as error:
-                found[version] = error.detail
-        if None in versions:
-            self.chosen(None)
-        return found
-
-    def batch(
-        self,
-        requests: Sequence[PredictRequest | BatchError],
-        request_id: str,
-        now: datetime | None = None,
-        done: Callable[[Sequence[tuple[PredictRequest, Prediction]]], object] = lambda _: None,
-    ) -> list[Prediction | BatchError]:
-        """Each row's answer in its place, computed together; reasons are not given here. `done` is told of the answers
-        as they come, some at a time."""
-        answers: list[Prediction | BatchError] = []
-        sound: dict[str | None, list[int]] = {}
-        unusable = self._unusable({request.model for request in requests if isinstance(request, PredictRequest)})
-        for index, request in enumerate(requests):
-            answers.append(BatchError(detail="", errors=[]) if isinstance(request, PredictRequest) else request)
-            if isinstance(request, PredictRequest):
-                try:
-                    if request.explain:
-                        message = "reasons are given for one row at a time, by /predict"
-                        raise InvalidInput(f"explain: {message}", [("explain", message)])
-                    _check(request, now or datetime.now(UTC))
-                    if why := unusable.get(request.model):
-                        raise InvalidInput(f"model: {why}", [("model", why)])
-                except InvalidInput as error:
-                    answers[index] = refused(error.fields)
-                else:
-                    sound.setdefault(request.model, []).append(index)
-        for version, members in sound.items():
-            given = [
-                request for request in (requests[index] for index in members) if isinstance(request, PredictRequest)
-            ]
-            model = self.chosen(version)
-            rows, rained = observations_of(given)
-            for close, around in self.neighbours.along(rows.day):
-                some = rows[close]
-                margins = model.estimator.margin(model.matrix(some, around, rained[close])).tolist()
-                used = around.used(some.station, some.day).tolist()
-                told = []
-                for place, margin, count, values in zip(close.tolist(), margins, used, some.values, strict=True):
-                    one = given[place]
-                    covers = period(one.station, one.date)
-                    answer = self._answer(one, request_id, model, margin, values, count, covers)
-                    answers[members[place]] = answer
-                    told.append((one, answer))
-                done(told)
+                rows, rained = observations_of(given)
+                margins = model.estimator.margin(model.matrix(rows, beside(seen), rained)).tolist()
+                for index, margin, others in zip(members, margins, seen, strict=True):
+                    answers[index] = self.answer(requests[index], ids[index], model, margin, others.used, others.period)
+            except Exception as error:  # of one of them: each by itself, so that the others are answered
+                if len(members) == 1:
+                    answers[members[0]] = error
+                    continue
+                for index in members:
+                    (answers[index],) = self.predict_many([requests[index]], [bases[index]], [ids[index]])
         return answers
 
     def forecast(self, day: date | None) -> Forecast:
@@ -244,10 +194,10 @@ class Predictor:
             stations=found,
         )
 
-    def _answer(
-        self, request: PredictRequest, request_id: str, model: Model, margin: float, values: Floats, used: int,
-        covers: Period,
-    ) -> Prediction:  # fmt: skip
+    def answer(
+        self, request: PredictRequest, request_id: str, model: Model, margin: float, used: int, covers: Period
+    ) -> Prediction:
+        """The answer that these log-odds are."""
         probability = 1 / (1 + math.exp(-margin))
         return Prediction.model_construct(
             prediction_id=new_id(),
@@ -259,7 +209,7 @@ class Predictor:
             threshold=model.card.threshold,
             usual=model.climate.rate(request.station, request.date),
             model=self._name(model.version),
-            missing=missing_fields(values),
+            missing=[name for name in NAMES if getattr(request.observation, name) is None],
             neighbours_used=used,
             request_id=request_id,
             simulated=model.card.simulated,
@@ -268,9 +218,10 @@ class Predictor:
     def _name(self, version: str) -> ModelName:
         known = self._names.get(version)
         if known is None:
-            known = self._names[version] = ModelName(name=self._shelf.source.name, version=version)
+            known = self._names[version] = ModelName(name=self._cache.source.name, version=version)
         return known
 
 
-def _check(request: PredictRequest, now: datetime) -> None:
+def check(request: PredictRequest, now: datetime) -> None:
+    """UnknownStation or InvalidInput name what is wrong with the request."""
     check_day(request.date, station(request.station).today(now))

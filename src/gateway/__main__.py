@@ -12,22 +12,30 @@ import typer
 import uvicorn
 from fastapi import FastAPI
 
+from gateway import tables as gateway_tables
 from gateway.airflow import Airflow
+from gateway.api_keys import Keys
 from gateway.app import create_app
 from gateway.audit import Audit
-from gateway.keys import Keys
+from gateway.dependencies import Services
+from gateway.http_protocol import StrictHttpProtocol
 from gateway.mlflow import Mlflow
-from gateway.rates import Limiter, Rates
-from gateway.services import Services
+from gateway.model_api import ModelApi
+from gateway.rate_limits import Limiter, Rates
 from gateway.sessions import Sessions
 from gateway.tokens import AccessTokens
-from gateway.upstream import ModelApi, Upstream
+from gateway.upstream import Upstream
 from gateway.users import Role, Users, bootstrap
-from gateway.wire import Wire
-from meteo import job, logs, tracing
-from meteo.auth import ServiceTokens
-from meteo.database import connect
-from meteo.settings import Gateway, Settings
+from meteo.archive import tables
+from meteo.forecasts import prediction_log
+from meteo.runtime import job, logs, tracing
+from meteo.runtime.database import SERVICE, connect
+from meteo.runtime.private_files import keep_private
+from meteo.runtime.service_tokens import ServiceTokens
+from meteo.runtime.settings import Gateway, Settings
+
+UPSTREAM_SECONDS = 4.5
+"""Less than a request has, so that who asks hears which service does not answer."""
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 users_app = typer.Typer(help="Accounts.")
@@ -40,6 +48,7 @@ def serve(context: typer.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     settings = Settings()
+    keep_private(settings.home)
     for value, variable in ((settings.service_secret, "METEO_SERVICE_SECRET"),
                             (settings.gateway.jwt_secret, "METEO_GATEWAY__JWT_SECRET")):  # fmt: skip
         settings.secret(value, variable)
@@ -51,7 +60,7 @@ def serve(context: typer.Context) -> None:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
         uvicorn.run(
             served, factory=isinstance(served, str), workers=settings.gateway.workers, host=settings.gateway.host,
-            port=settings.gateway.port, log_config=None, access_log=False, http=Wire,
+            port=settings.gateway.port, log_config=None, access_log=False, http=StrictHttpProtocol,
             forwarded_allow_ips=settings.gateway.trusted_proxies, server_header=False,
         )  # fmt: skip
 
@@ -61,10 +70,12 @@ def door() -> FastAPI:
     settings = Settings()
     logs.configure("gateway", settings.log_level)
     tracing.configure("gateway", settings.otlp_endpoint)
-    engine = connect(settings.gateway_url)
-    model_api = Upstream("the model API", settings.api_model.address, 10)
-    airflow = Upstream("Airflow", settings.airflow.address, 20)
-    mlflow = Upstream("MLflow", settings.mlflow.address, 10)
+    engine = connect(settings.gateway_url, SERVICE)
+    model_api, airflow, mlflow = (
+        Upstream(name, address, UPSTREAM_SECONDS)
+        for name, address in (("the model API", settings.api_model.address), ("Airflow", settings.airflow.address),
+                              ("MLflow", settings.mlflow.private_address))
+    )  # fmt: skip
     known = settings.gateway
     tokens = AccessTokens(
         settings.secret(known.jwt_secret, "METEO_GATEWAY__JWT_SECRET"), known.access_minutes,
@@ -79,8 +90,9 @@ def door() -> FastAPI:
         Limiter(_rates(settings.gateway)),
         settings.gateway.registration == "open",
         ModelApi(model_api, ServiceTokens(settings.secret(settings.service_secret, "METEO_SERVICE_SECRET"))),
-        Airflow(airflow, settings.airflow.username, settings.airflow.password.get_secret_value()),
+        Airflow(airflow, engine, settings.airflow.username, settings.airflow.password.get_secret_value()),
         Mlflow(mlflow, settings.monitoring.experiment),
+        settings.train.kind,
     )
     return create_app(services, [model_api, airflow, mlflow], settings.gateway.body_limit_bytes)
 
@@ -88,8 +100,28 @@ def door() -> FastAPI:
 def _rates(gateway: Gateway) -> Rates:
     return Rates(
         gateway.limits.get_secret_value(), gateway.predictions_user, gateway.predictions_admin,
-        gateway.failures_per_account, gateway.failures_per_peer,
+        gateway.failures_per_account, gateway.failures_per_peer, gateway.batch_rows_user, gateway.batch_rows_admin,
     )  # fmt: skip
+
+
+@app.command()
+def migrate() -> None:
+    """Bring all tables to their newest form, as their owner, and give each service's role its rights on them."""
+    settings = Settings()
+
+    def work() -> dict[str, Any]:
+        done = {}
+        for schema, address in ((tables.SCHEMA, settings.observations_url),
+                                (prediction_log.SCHEMA, settings.predictions_url),
+                                (gateway_tables.SCHEMA, settings.gateway_url)):  # fmt: skip
+            engine = connect(address)
+            schema.upgrade(engine)
+            schema.grant(engine)
+            done[schema.name] = schema.head
+            engine.dispose()
+        return done
+
+    job.run("migrate", settings, work)
 
 
 @users_app.command("bootstrap")

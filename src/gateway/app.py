@@ -1,5 +1,6 @@
 """The gateway: the only door from outside."""
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -9,13 +10,22 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Histogram
 
-from gateway.document import describe
-from gateway.endpoints import accounts, admin, drift, session, status, weather
-from gateway.services import Services
+from gateway.dependencies import Services
+from gateway.endpoints import accounts, data, docs, drift, forecasts, models, pipelines, sessions, status
+from gateway.openapi import describe
 from gateway.upstream import Upstream
-from meteo import web
+from meteo.http.context import DEADLINE_SECONDS
+from meteo.http.routing import DirectRoute
+from meteo.http.service import install_service
+from meteo.runtime.threads import Threads
 
 BODY_SECONDS = 8.0
+THREADS = 8
+PATIENCE = {
+    "/predict/batch": forecasts.BATCH_SECONDS + 5, "/admin/": models.PROMOTION_SECONDS + 5,
+    "/admin/users": DEADLINE_SECONDS, "/admin/audit": DEADLINE_SECONDS,
+}  # fmt: skip
+"""Seconds for what takes longer than others; what admins ask of the services behind has a deadline at each call."""
 
 
 def create_app(services: Services, upstreams: Sequence[Upstream], body_limit: int = 10_000_000) -> FastAPI:
@@ -24,11 +34,13 @@ def create_app(services: Services, upstreams: Sequence[Upstream], body_limit: in
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         services.users.create_tables()
+        asyncio.get_running_loop().set_default_executor(Threads(THREADS, "database"))
         gc.collect()
         gc.freeze()  # what lives as long as the process need not be looked through again and again
         yield
         for upstream in upstreams:
             await upstream.close()
+        await services.limiter.close()
 
     app = FastAPI(
         title="Rain tomorrow in Australia",
@@ -36,16 +48,18 @@ def create_app(services: Services, upstreams: Sequence[Upstream], body_limit: in
         version=version("rain-tomorrow"),
         lifespan=lifespan,
         redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.services = services
-    app.add_middleware(web.Lane, path="/predict", answer=weather.predict_at_once)
+    app.add_middleware(DirectRoute, path="/predict", answer=forecasts.predict_at_once)
     collectors = CollectorRegistry()
     seconds = Histogram("upstream_request_duration_seconds", "Time that a service behind the gateway took, its body "
                         "included", ["upstream"], registry=collectors)  # fmt: skip
     for upstream in upstreams:
         upstream.observe = seconds.labels(upstream.name.removeprefix("the ")).observe
-    web.install(app, collectors, lambda: None, body_limit, BODY_SECONDS)
-    for part in (session, weather, admin, drift, accounts, status):
+    install_service(app, collectors, services.missing, body_limit, BODY_SECONDS, PATIENCE)
+    for part in (sessions, forecasts, pipelines, data, models, drift, accounts, docs, status):
         app.include_router(part.router)
     app.openapi = partial(describe, app)  # type: ignore[method-assign]
     return app

@@ -7,9 +7,9 @@ from fastapi import Request
 from sqlalchemy import Engine, RowMapping, insert, select
 
 from gateway.tables import AUDIT
-from meteo import web
-from meteo.database import writing
-from meteo.logs import logger
+from meteo.http.requests import request_id
+from meteo.runtime.database import writing
+from meteo.runtime.logs import logger
 
 
 class Audit:
@@ -19,8 +19,8 @@ class Audit:
     def write(self, request: Request, actor: str, action: str, outcome: str, **detail: Any) -> None:
         """Record one event of `request`; `detail` never holds a secret."""
         entry = {
-            "actor": actor[:64].encode("utf-8", "backslashreplace").decode(), "action": action, "outcome": outcome,
-            "address": request.client.host if request.client else "", "request_id": web.request_id(request),
+            "actor": actor[:64], "action": action, "outcome": outcome,
+            "address": request.client.host[:64] if request.client else "", "request_id": request_id(request),
             "detail": detail,
         }  # fmt: skip
         with writing(self._engine) as connection:

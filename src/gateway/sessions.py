@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import math
 import secrets
 import time
 from dataclasses import dataclass
@@ -10,14 +9,17 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Engine, insert, select, update
 
-from gateway.keys import MARK, Keys
+from gateway.api_keys import MARK, Keys
+from gateway.devices import Devices
 from gateway.tables import SESSIONS, USERS
 from gateway.tokens import REFUSAL, AccessTokens
-from gateway.users import User
-from meteo.database import Changes, writing
+from gateway.users import ProvenUser, User
 from meteo.errors import NotAuthenticated
+from meteo.runtime.database import CommitCounter, writing
+from meteo.runtime.threads import Threads
 
 _MOST_KNOWN = 10_000
+READERS = 4
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,14 @@ class Current:
     session: str | None
 
 
+@dataclass(frozen=True)
+class Login:
+    """The user behind a request that bears an access token, and the session that the token is of."""
+
+    user: User
+    session: str
+
+
 class SpentToken(NotAuthenticated):
     """A refresh token came a second time: somebody else may hold it, so its session is over."""
 
@@ -51,21 +61,35 @@ class Sessions:
         self._engine = engine
         self._tokens = tokens
         self._keys = Keys(engine)
+        self._devices = Devices(tokens.derived("devices"))
         self._refresh_seconds = refresh_days * 86_400
-        self._changes = Changes(engine)
+        self._changes = CommitCounter(engine)
         self._known: dict[str, tuple[int, float, Current]] = {}
+        self._readers = Threads(READERS, "sessions")  # who writes may wait long for another writer
 
-    def open(self, user: User) -> Pair:
-        """Begin a session."""
+    def open(self, user: ProvenUser) -> tuple[Pair, str]:
+        """Begin a session; its tokens, and the one by which the device is known at the next login. NotAuthenticated
+        where the password has changed since it was proven."""
         session, secret = secrets.token_hex(16), secrets.token_urlsafe(32)
+        present = select(USERS.c.password_hash).where(USERS.c.username == user.username, USERS.c.enabled)
         with writing(self._engine) as connection:
+            if connection.scalar(present.with_for_update(read=True)) != user.password_hash:
+                raise NotAuthenticated("the user name or the password is wrong")
             connection.execute(
                 insert(SESSIONS).values(
                     id=session, username=user.username, refresh_digest=_digest(secret), created_at=datetime.now(UTC),
                     expires_at=int(time.time()) + self._refresh_seconds, revoked=False,
                 )
             )  # fmt: skip
-        return self._pair(user.username, session, secret)
+        device = self._devices.issue(user.username, user.password_hash, session)
+        return self._pair(user.username, session, secret), device
+
+    def of_device(self, device: str, username: str) -> str | None:
+        """The session that `username` has opened on the device of this token; None for an unknown one."""
+        query = select(USERS.c.password_hash).where(USERS.c.username == username)
+        with self._engine.connect() as connection:
+            password_hash = connection.scalar(query)
+        return self._devices.session(device, username, password_hash or "")
 
     def refresh(self, refresh_token: str) -> Pair:
         """A new pair for an unspent refresh token, which is spent by this; of two at once exactly one wins."""
@@ -73,7 +97,10 @@ class Sessions:
         fresh = secrets.token_urlsafe(32)
         with writing(self._engine) as connection:
             row = connection.execute(
-                select(SESSIONS, USERS.c.enabled).join(USERS).where(SESSIONS.c.id == session).with_for_update()
+                select(SESSIONS, USERS.c.enabled)
+                .join(USERS)
+                .where(SESSIONS.c.id == session)
+                .with_for_update(of=SESSIONS)
             ).first()
             if row is None or row.revoked or not row.enabled or row.expires_at <= time.time():
                 raise NotAuthenticated("the refresh token is not valid")
@@ -95,7 +122,7 @@ class Sessions:
         known = self._known.get(given)
         if known and known[0] == state and time.time() < known[1]:
             return known[2]
-        found, until = await asyncio.to_thread(self._look_up, given)
+        found, until = await asyncio.get_running_loop().run_in_executor(self._readers, self._look_up, given)
         if state is not None:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
@@ -108,7 +135,8 @@ class Sessions:
         if scheme.lower() != "bearer" or not token:
             raise NotAuthenticated(REFUSAL)
         if token.startswith(MARK):
-            return Current(self._keys.owner(token, REFUSAL), None), math.inf
+            owner, expires_at = self._keys.owner(token)
+            return Current(owner, None), expires_at.timestamp()
         claims = self._tokens.read(token)
         query = (
             select(USERS.c.username, USERS.c.role, USERS.c.enabled, USERS.c.must_change, SESSIONS.c.expires_at)

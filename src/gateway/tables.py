@@ -2,8 +2,8 @@
 
 from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, MetaData, String, Table, false
 
-from meteo.database import UtcDateTime
-from meteo.migrate import Schema
+from meteo.runtime.database import UtcDateTime
+from meteo.runtime.migrations import ADD, CHANGE, OTHERS, Schema
 
 METADATA = MetaData()
 
@@ -25,6 +25,7 @@ API_KEYS = Table(
     Column("digest", String(64), nullable=False),
     Column("label", String(64), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
 )
 SESSIONS = Table(
     "sessions",
@@ -50,4 +51,8 @@ AUDIT = Table(
     Index("audit_actor", "actor", "at"),
 )
 
-SCHEMA = Schema("gateway", METADATA, "gateway")
+_RIGHTS = {
+    "gateway": {AUDIT.name: ADD, OTHERS: CHANGE},
+    "retention": {AUDIT.name: "SELECT, DELETE", SESSIONS.name: "SELECT, DELETE"},
+}
+SCHEMA = Schema("gateway", METADATA, "gateway", _RIGHTS)

@@ -1,7 +1,7 @@
 """`python -m ingest`: read observations from a source into the store."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,17 +12,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from ingest.housekeeping import Housekeeping
 from ingest.job import Ingestion, Request
 from ingest.landing import Landing
 from ingest.replay import Replay
 from ingest.sources import BomSource, FileSource, Source, UploadSource, months_before, months_between
-from meteo import job, uploads
-from meteo.contract import IngestionRequest, field_errors
-from meteo.database import connect
+from meteo.archive import uploads
+from meteo.archive.store import ObservationStore
 from meteo.errors import InvalidInput
-from meteo.settings import Settings
+from meteo.runtime import housekeeping as keeping
+from meteo.runtime import job
+from meteo.runtime.database import connect, connected
+from meteo.runtime.settings import Settings
+from meteo.schemas.ingestions import IngestionRequest
+from meteo.schemas.problems import field_errors
 from meteo.station import station, stations
-from meteo.store import ObservationStore
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -67,6 +71,24 @@ def replay(
             )
 
     job.run("ingest replay", settings, work)
+
+
+@app.command()
+def housekeeping() -> None:
+    """Remove landed files that later ones supersede, and records that are too old; prints one JSON summary last."""
+    settings = Settings()
+    keeping.run("ingest", settings, lambda: clean(settings, datetime.now(UTC)))
+
+
+def clean(settings: Settings, now: datetime) -> dict[str, int]:
+    """Remove what is too old at an instant; how much of each."""
+    known = settings.retention
+    with connected(settings.observations_url) as engine:
+        store = ObservationStore(engine)
+        store.create()
+        return Housekeeping(store, Landing(settings.home / "landing")).run(
+            now - timedelta(days=known.ingestions_days), now - timedelta(days=known.revisions_days)
+        )
 
 
 def _run(settings: Settings, given: dict[str, Any], paths: list[Path] | None, params: str) -> dict[str, Any]:

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 from sqlalchemy import RowMapping
 
-from ingest.checks import Suspicion, check
+from ingest.climate_limits import Normal
 from ingest.landing import Landing
-from ingest.normal import Normal
 from ingest.parser import READER, Reading
+from ingest.quality_control import Suspicion, check
 from ingest.sources import Found, Known, Missing, NotModified, RawFile, Source
-from meteo.database import only_one
+from meteo.archive.ingestions import MISSING, REFUSED, SAME, STORED, FileRecord, Run
+from meteo.archive.merge import Batch, RowCounts
+from meteo.archive.store import ObservationStore
 from meteo.errors import MeteoError, UnreadableFile
-from meteo.ingestions import MISSING, REFUSED, SAME, STORED, FileRecord, Run
-from meteo.merge import Batch, Changes
-from meteo.store import ObservationStore
+from meteo.runtime.database import only_one
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,12 @@ class Ingestion:
         be read fails. What was stored before a failure stays, and the next run of the same request goes on from there.
         Conflict when another ingestion is at work on this store.
         """
-        request, ingestions = self._request, self._store.ingestions
+        request = self._request
         asked = {"start": _iso(request.start), "end": _iso(request.end), "stations": request.stations,
                  "paths": request.paths}  # fmt: skip
-        with only_one(self._store.engine, "ingestion"):
+        with only_one(self._store.engine, "ingestion") as turn:
+            self._store = ObservationStore(turn.engine)
+            ingestions = self._store.ingestions
             self._landing.sweep()
             run = ingestions.begin(request.source, asked)
             began, state, read = time.monotonic(), "failed", 0
@@ -153,7 +155,7 @@ class Ingestion:
     def _same(self, run: Run, record: FileRecord) -> None:
         last = self._last(record.name)
         rows = last["new"] + last["changed"] + last["unchanged"] if last else 0
-        self._store.ingestions.note(run.id, record, Changes(unchanged=rows))
+        self._store.ingestions.note(run.id, record, RowCounts(unchanged=rows))
 
     def _known(self, name: str) -> Known | None:
         last = self._last(name)

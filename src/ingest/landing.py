@@ -1,9 +1,10 @@
-"""Files exactly as received, kept for good: compressed, named by the SHA-256 of their bytes."""
+"""Files exactly as received, kept as long as a replay needs them: compressed, named by the SHA-256 of their bytes."""
 
 import gzip
 import hashlib
 import os
 import re
+from collections.abc import Set
 from pathlib import Path
 from typing import IO, cast
 
@@ -29,13 +30,13 @@ class Landing:
                         digest.update(piece)
                         size += len(piece)
                         packed.write(piece)
-                file.flush()
-                os.fsync(file.fileno())
-            path = self._path(digest.hexdigest())
-            if not path.exists():
-                path.parent.mkdir(exist_ok=True)
-                temporary.replace(path)
-                _fsync_folder(path.parent)
+                path = self._path(digest.hexdigest())
+                if not path.exists():
+                    file.flush()
+                    os.fsync(file.fileno())
+                    path.parent.mkdir(exist_ok=True)
+                    temporary.replace(path)
+                    _fsync_folder(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
         return digest.hexdigest(), size
@@ -51,6 +52,14 @@ class Landing:
         """Remove what writers that were killed left behind; nobody else may be writing."""
         for left in self._folder.glob("*.tmp"):
             left.unlink()
+
+    def keep_only(self, digests: Set[str]) -> tuple[int, int]:
+        """Remove all other content; how many files that was, and their bytes on disk. Nobody else may be writing."""
+        others = [path for path in self._folder.glob("*/*.gz") if path.name.removesuffix(".gz") not in digests]
+        size = sum(path.stat().st_size for path in others)
+        for path in others:
+            path.unlink()
+        return len(others), size
 
     def _path(self, digest: str) -> Path:
         if not _DIGEST.fullmatch(digest):

@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 from sqlalchemy import select
 
-from ingest.checks import Suspicion
+from ingest.climate_limits import Normal
 from ingest.job import Request, checked
 from ingest.landing import Landing
-from ingest.normal import Normal
 from ingest.parser import READER, Reading
-from meteo.database import connect, only_one, writing
+from ingest.quality_control import Suspicion
+from meteo.archive.ingestions import FileRecord
+from meteo.archive.merge import Batch
+from meteo.archive.quarantine import restore
+from meteo.archive.store import ObservationStore
+from meteo.archive.tables import OBSERVATIONS, QUARANTINE
 from meteo.errors import NotFound
-from meteo.ingestions import FileRecord
-from meteo.merge import Batch
 from meteo.observation import NAMES
-from meteo.quarantine import restore
-from meteo.store import ObservationStore
-from meteo.tables import OBSERVATIONS, QUARANTINE
+from meteo.runtime.database import connect, only_one, writing
 
 
 class Replay:
@@ -37,7 +37,8 @@ class Replay:
 
         Rows released from quarantine are released again. NotFound names a file that the landing has lost.
         """
-        with only_one(self._store.engine, "ingestion"), tempfile.TemporaryDirectory() as folder:
+        with only_one(self._store.engine, "ingestion") as turn, tempfile.TemporaryDirectory() as folder:
+            self._store = ObservationStore(turn.engine)
             anew = ObservationStore(connect(f"sqlite:///{Path(folder) / 'replay.db'}"))
             anew.create()
             files = self._rebuild(anew, progress)

@@ -13,9 +13,9 @@ from typing import IO, Protocol
 import httpx
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from meteo.archive.uploads import Uploads
 from meteo.errors import InvalidInput, Unavailable
 from meteo.station import Station
-from meteo.uploads import Uploads
 
 SIZE_LIMIT = 5_000_000
 """Bytes; a month file has about 4,000."""

@@ -11,24 +11,29 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from mlflow import MlflowClient
+from pydantic import FiniteFloat
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from meteo import job
-from meteo.database import connect
+from meteo.archive.store import ObservationStore
 from meteo.errors import NotEnoughData
-from meteo.metrics import Reading
+from meteo.forecasts.daily_forecasts import forecasts, forget, forget_days
+from meteo.forecasts.live_quality import NOT_ENOUGH, Quality, climatologies, quality
+from meteo.forecasts.prediction_log import PredictionLog, newest_inputs
+from meteo.models.registry import MLFLOW, Registry
+from meteo.models.runs import remove, runs_of
 from meteo.observation import Observations
-from meteo.prediction_log import PredictionLog, forget, records
-from meteo.quality import NOT_ENOUGH, Quality, forecasts, quality
-from meteo.registry import Registry
-from meteo.settings import Settings
-from meteo.store import ObservationStore
-from monitoring import backtest as replay
-from monitoring.decision import Champion, decide
-from monitoring.departures import Panel
+from meteo.runtime import housekeeping as keeping
+from meteo.runtime import job
+from meteo.runtime.answers import checked
+from meteo.runtime.database import connect, connected
+from meteo.runtime.job_metrics import Reading
+from meteo.runtime.settings import Settings
+from monitoring import drift_backtest as replay
 from monitoring.drift import WINDOW, Watch
+from monitoring.retraining import Champion, decide
+from monitoring.spatial_residuals import Panel
 from monitoring.summary import Drift, find
 
 DRIFT_FILE = "drift.json"
@@ -44,6 +49,13 @@ def monitor(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
         settings = Settings()
         job.run("monitoring", settings, lambda: _run(settings), _readings)
+
+
+@app.command()
+def housekeeping() -> None:
+    """Remove predictions that are too old, keeping their sums, and old reports; prints one JSON summary last."""
+    settings = Settings()
+    keeping.run("monitoring", settings, lambda: clean(settings, datetime.now(UTC)))
 
 
 @app.command()
@@ -66,38 +78,54 @@ def backtest(
 def _run(settings: Settings) -> dict[str, Any]:
     engine = connect(settings.predictions_url)
     PredictionLog(engine).create()
-    keep = settings.monitoring.keep_days
-    forgotten = forget(engine, datetime.now(UTC) - timedelta(days=keep)) if keep else 0
     store = _store(settings)
     observations = store.window()
-    served = records(engine, _since(observations, settings.monitoring.period_days))
-    foretold = forecasts(served, store)
-    minimum, wet = settings.monitoring.minimum_outcomes, store.wet_days()
-    found = quality(foretold, observations, minimum, wet)
-    retrain = decide(foretold, observations, wet, _champion(settings), datetime.now(UTC), minimum,
-                     settings.monitoring.cooldown_days)  # fmt: skip
-    drift = find(observations, served)
-    run = _publish(MlflowClient(settings.mlflow.address), settings.monitoring.experiment, found, drift)
+    newest: date = observations.day.max().item() if len(observations) else datetime.now(UTC).date()
+    week = newest - timedelta(days=WINDOW - 1)
+    since = min(datetime.now(UTC).date() - timedelta(days=settings.monitoring.period_days), week)
+    foretold = forecasts(engine, store, since, None)
+    minimum = settings.monitoring.minimum_outcomes
+    registry = Registry.of(settings)
+    found = quality(foretold, minimum, registry.climate)
+    retrain = decide(foretold, champion_of(registry), datetime.now(UTC), minimum, settings.monitoring.cooldown_days)
+    drift = find(observations, newest_inputs(engine, week, newest))
+    client = MlflowClient(settings.mlflow.address)
+    run = _publish(client, settings.monitoring.experiment, found, drift, settings.monitoring.page_days)
     return {
-        "mlflow_run": run, "predictions": len(served), "forecasts": len(foretold), "forgotten": forgotten,
-        "quality": [asdict(scores) for scores in found], "drift": drift.summary(), "retrain": asdict(retrain),
+        "mlflow_run": run, "forecasts": int(foretold.n.sum()), "quality": [asdict(scores) for scores in found],
+        "drift": drift.summary(), "retrain": asdict(retrain),
     }  # fmt: skip
 
 
-def _since(observations: Observations, period_days: int) -> date:
-    """From which day on predictions are looked at: the period, and in any case the newest week that is stored."""
-    start = datetime.now(UTC).date() - timedelta(days=period_days)
-    if not len(observations):
-        return start
-    newest: date = observations.day.max().item()
-    return min(start, newest - timedelta(days=WINDOW))
+def clean(settings: Settings, now: datetime) -> dict[str, int]:
+    """Remove what is too old at an instant; how much of each."""
+    known, client = settings.retention, MlflowClient(settings.mlflow.address)
+    old_runs = runs_of(client, settings.monitoring.experiment)[known.monitoring_runs :]
+    with connected(settings.predictions_url) as log, connected(settings.observations_url) as observations:
+        PredictionLog(log).create()
+        store = ObservationStore(observations)
+        store.create()
+        return {
+            "predictions": forget(log, store, now - timedelta(days=known.predictions_days)),
+            "forecast sums": forget_days(log, (now - timedelta(days=known.forecast_sums_days)).date()),
+            "monitoring runs": remove(client, settings.mlflow.address, old_runs),
+            "Airflow logs": keeping.remove_files(
+                settings.home / "airflow" / "logs", now - timedelta(days=known.airflow_days)
+            ),
+        }
 
 
-def _champion(settings: Settings) -> Champion | None:
-    found = Registry(settings.mlflow.address, settings.train.model_name).find("champion")
+def champion_of(registry: Registry) -> Champion | None:
+    """What serves, and what was promised of it; UpstreamFailed where that is no figure."""
+    found = registry.find("champion")
     if found is None:
         return None
-    return Champion.of(found.version, datetime.fromtimestamp(found.created_at_ms / 1000, UTC), found.tags)
+    promised = found.tags.get("brier_skill")
+    return Champion(
+        found.version, datetime.fromtimestamp(found.created_at_ms / 1000, UTC),
+        climatologies([found.version], registry.climate).get(found.version),
+        None if promised is None else checked(MLFLOW, promised, FiniteFloat),
+    )  # fmt: skip
 
 
 def _store(settings: Settings) -> ObservationStore:
@@ -127,8 +155,9 @@ def _readings(summary: job.Summary) -> Iterable[Reading]:
                   float(summary["drift"]["verdict"] != NOT_ENOUGH))  # fmt: skip
 
 
-def _publish(client: MlflowClient, experiment: str, found: list[Quality], drift: Drift) -> str:
-    """A run of the experiment: figures, the summaries, and Evidently's pages."""
+def _publish(client: MlflowClient, experiment: str, found: list[Quality], drift: Drift, page_days: int) -> str:
+    """A run of the experiment: figures, the summaries, and Evidently's pages where something drifted or the day is one
+    of those that have them."""
     known = client.get_experiment_by_name(experiment)
     experiment_id = known.experiment_id if known else client.create_experiment(experiment)
     tags = {"drift": drift.verdict} | ({"day": drift.day.isoformat()} if drift.day else {})
@@ -137,11 +166,11 @@ def _publish(client: MlflowClient, experiment: str, found: list[Quality], drift:
     client.log_text(run, json.dumps(drift.summary(), default=str), DRIFT_FILE)
     with tempfile.TemporaryDirectory() as folder:
         for side, name in REPORTS.items():
-            drawn = getattr(drift, side).drawn
+            page = getattr(drift, side).page() if drift.has_pages(page_days) else None
             client.log_metric(run, f"drift.{side}.alarms", len(getattr(drift, side).alarms))
             client.log_metric(run, f"drift.{side}.share", getattr(drift, side).share)
-            if drawn:
-                (Path(folder) / name).write_text(drawn.html, encoding="utf-8")
+            if page:
+                (Path(folder) / name).write_text(page, encoding="utf-8")
                 client.log_artifact(run, str(Path(folder) / name))
     for scores in found:
         client.log_metric(run, f"version_{scores.model_version}.outcomes", scores.outcomes)

@@ -13,11 +13,11 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from meteo.features.neighbours import great_circle
+from meteo.features.station_row import STATIONS
 from meteo.observation import BY_NAME, INDEX, NAMES, Floats
-from meteo.row import STATIONS
 from meteo.station import stations
-from meteo.surroundings import great_circle
-from monitoring.departures import CHANNELS, ENOUGH_DAYS, Network, Panel, by_channel, mean
+from monitoring.spatial_residuals import CHANNELS, ENOUGH_DAYS, Network, Panel, by_channel, mean
 
 WINDOW = 7
 BASE = 60

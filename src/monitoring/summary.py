@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from meteo.features.station_row import places
+from meteo.forecasts.live_quality import NOT_ENOUGH
+from meteo.forecasts.prediction_log import Record
 from meteo.observation import FIELDS, NAMES, Floats, Observations, compass_sector
-from meteo.prediction_log import SMOKE_TEST, Record
-from meteo.quality import NOT_ENOUGH
-from meteo.row import places
 from monitoring import report
-from monitoring.departures import ENOUGH_DAYS, Panel
 from monitoring.drift import (
     ALL,
     BASE,
@@ -23,6 +22,7 @@ from monitoring.drift import (
     Alarm,
     Watch,
 )
+from monitoring.spatial_residuals import ENOUGH_DAYS, Panel
 
 DRIFT, QUIET = "drift", "quiet"
 SEASON = "season"
@@ -31,24 +31,28 @@ OF_ONE = (SHIFT, SCATTER, JUMBLE)
 
 @dataclass(frozen=True)
 class Side:
-    """What was found of one kind of data; `drawn` is Evidently's page, None where there are too few rows for it."""
+    """What was found of one kind of data: `recent` rows compared with those of the `season`, whose `columns` are none
+    where there are too few rows."""
 
     verdict: str
     alarms: tuple[Alarm, ...]
-    rows: int
-    drawn: report.Drawn | None
+    recent: Floats
+    season: Floats
+    columns: tuple[report.Column, ...]
 
     @property
     def share(self) -> float:
         """Of the compared fields, how many are beyond their threshold."""
-        columns = self.drawn.columns if self.drawn else ()
-        return sum(column.drifted for column in columns) / len(columns) if columns else 0.0
+        return sum(column.drifted for column in self.columns) / len(self.columns) if self.columns else 0.0
+
+    def page(self) -> str | None:
+        """Evidently's page; None where nothing was compared."""
+        return report.page(self.recent, self.season, self.columns) if self.columns else None
 
     def summary(self) -> dict[str, Any]:
-        columns = self.drawn.columns if self.drawn else ()
         return {
-            "verdict": self.verdict, "rows": self.rows, "alarms": [asdict(alarm) for alarm in self.alarms],
-            "share": self.share, "columns": [{**asdict(column), "drifted": column.drifted} for column in columns],
+            "verdict": self.verdict, "rows": len(self.recent), "alarms": [asdict(alarm) for alarm in self.alarms],
+            "share": self.share, "columns": [{**asdict(column), "drifted": column.drifted} for column in self.columns],
         }  # fmt: skip
 
 
@@ -65,6 +69,10 @@ class Drift:
         verdicts = {self.observations.verdict, self.served.verdict}
         return DRIFT if DRIFT in verdicts else self.observations.verdict
 
+    def has_pages(self, every: int) -> bool:
+        """Whether Evidently's pages are drawn: where something drifted, and on one day of `every`."""
+        return self.verdict == DRIFT or (self.day is not None and self.day.toordinal() % every == 0)
+
     def summary(self) -> dict[str, Any]:
         return {
             "verdict": self.verdict, "day": self.day.isoformat() if self.day else None, "window_days": WINDOW,
@@ -72,11 +80,13 @@ class Drift:
         }  # fmt: skip
 
 
-_NOTHING = Side(NOT_ENOUGH, (), 0, None)
+_NO_ROWS = np.empty((0, len(NAMES)))
+_NOTHING = Side(NOT_ENOUGH, (), _NO_ROWS, _NO_ROWS, ())
 
 
 def find(observations: Observations, served: Sequence[Record]) -> Drift:
-    """Compare the last WINDOW days with what all but the last BASE + WINDOW taught."""
+    """Compare the last WINDOW days, as observed and as last `served`, with what all but the last BASE + WINDOW
+    taught."""
     if not len(observations):
         return Drift(None, _NOTHING, _NOTHING)
     panel = Panel.of(observations)
@@ -87,7 +97,7 @@ def find(observations: Observations, served: Sequence[Record]) -> Drift:
     watch = Watch(reference)
     day = panel.days[-1].item()
     arrived = _side(watch, reference, recent)
-    unusual = _unseasonal(day, arrived.drawn)
+    unusual = _unseasonal(day, arrived.columns)
     if unusual:
         arrived = replace(arrived, verdict=DRIFT, alarms=(*arrived.alarms, *unusual))
     asked = _asked(recent, served)
@@ -104,15 +114,15 @@ def _side(watch: Watch, reference: Panel, panel: Panel, kinds: Collection[str] |
     rows = report.known_rows(window)
     season = report.season_rows(reference, panel.days[-WINDOW // 2], reporting)
     verdict = NOT_ENOUGH if found is None else DRIFT if alarms else QUIET
-    return Side(verdict, alarms, len(rows), report.draw(rows, season))
+    return Side(verdict, alarms, rows, season, report.compare(rows, season))
 
 
-def _unseasonal(day: date, drawn: report.Drawn | None) -> list[Alarm]:
+def _unseasonal(day: date, columns: Sequence[report.Column]) -> list[Alarm]:
     """Fields whose distribution over all stations is not the season's: the limits are of all stations, so only what
     arrived is judged by them."""
     return [
         Alarm(day, day, ALL, column.field, SEASON, round(column.distance, 3), column.threshold)
-        for column in (drawn.columns if drawn else ()) if column.drifted
+        for column in columns if column.drifted
     ]  # fmt: skip
 
 
@@ -122,10 +132,7 @@ def _asked(recent: Panel, served: Sequence[Record]) -> Panel:
     values: Floats = recent.values.copy()
     values[-WINDOW:] = np.nan
     first = recent.days[-WINDOW].item()
-    mine = [
-        record for record in served if first <= record.day <= recent.days[-1].item() and record.subject != SMOKE_TEST
-    ]
-    for record in sorted(mine, key=lambda record: record.made_at):
+    for record in served:
         row = len(values) - WINDOW + (record.day - first).days
         given = [record.observation.get(name) for name in NAMES]
         values[row, places(np.array([record.station]))[0]] = [

@@ -1,6 +1,5 @@
 """`python -m preprocessing`: the store -> snapshot -> features, versioned by DVC."""
 
-import hashlib
 import re
 import shutil
 import tempfile
@@ -12,14 +11,15 @@ import pyarrow.parquet as pq
 import typer
 import yaml
 
-from meteo import job
-from meteo.database import connect
+from meteo.archive.snapshot import read_snapshot, write_snapshot
+from meteo.archive.store import ObservationStore
 from meteo.errors import InvalidInput, NotEnoughData
-from meteo.settings import Settings
-from meteo.snapshot import read_snapshot, write_snapshot
-from meteo.store import ObservationStore
+from meteo.runtime import job
+from meteo.runtime.database import connect
+from meteo.runtime.private_files import tighten
+from meteo.runtime.settings import TRAINING, Settings
 from preprocessing.split import boundaries
-from preprocessing.tables import SNAPSHOT_KEY, transform_digest, write_features
+from preprocessing.tables import transform_digest, write_features
 from preprocessing.workspace import Workspace
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -48,7 +48,7 @@ def snapshot() -> None:
 
 @app.command()
 def features() -> None:
-    """Stage: write features.parquet from snapshot.parquet and params.yaml in the current folder."""
+    """Stage: write the folder `training` from snapshot.parquet and params.yaml in the current folder."""
     job.run("features", Settings(), _features)
 
 
@@ -57,23 +57,27 @@ def restore(
     version: Annotated[str, typer.Argument(help="the data version that a model card records")],
     to: Annotated[Path, typer.Option(help="folder to put the files in")] = Path("restored"),
 ) -> None:
-    """Bring back, from the remote alone, the features and the snapshot that a model was trained on."""
+    """Bring back, from the remote alone, all that a model's training read."""
     settings = Settings()
     job.run("restore", settings, lambda: _restore(settings, version, to))
 
 
 def _restore(settings: Settings, version: str, to: Path) -> dict[str, Any]:
-    if not re.fullmatch(r"[0-9a-f]{32}", version):
-        raise InvalidInput("version: a data version is an MD5, 32 hexadecimal digits, as the model card has it")
+    if re.fullmatch(r"[0-9a-f]{32}", version):
+        raise InvalidInput(
+            "version: this MD5 is of a single file, as old cards have it; one that ends in .dir is of all training "
+            "data. The dvc.lock at the model's MLflow run names each file, and `dvc pull` with it brings them back"
+        )
+    if not re.fullmatch(r"[0-9a-f]{32}\.dir", version):
+        raise InvalidInput("version: a data version is 32 hexadecimal digits and .dir, as the model card has it")
     to.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=to) as folder:
         workspace = _workspace(settings, Path(folder) / "dvc")
-        features = workspace.fetch("features.parquet", version)
-        source = pq.read_schema(features).metadata[SNAPSHOT_KEY].decode()
-        for path in (workspace.fetch("snapshot.parquet", source), features):
-            shutil.copyfile(path, Path(folder) / path.name)
-            (Path(folder) / path.name).replace(to / path.name)
-    return {"features.parquet": version, "snapshot.parquet": source, "folder": str(to)}
+        names = sorted(path.name for path in workspace.fetch(TRAINING, version).iterdir())
+        for name in names:
+            shutil.copyfile(workspace.folder / TRAINING / name, Path(folder) / name)
+            (Path(folder) / name).replace(to / name)
+    return {"data_version": version, "files": names, "folder": str(to)}
 
 
 def _workspace(settings: Settings, folder: Path) -> Workspace:
@@ -91,10 +95,14 @@ def _rebuild(settings: Settings, as_of: date | None) -> dict[str, Any]:
     workspace.prepare({"split": split, "transform": transform_digest(), **known})
     workspace.reproduce()
     workspace.push()
-    table = pq.read_table(workspace.folder / "features.parquet", columns=["part", "rain_tomorrow"])
+    tighten(settings.home / "dvc-remote")
+    table = pq.read_table(settings.training_data / "features.parquet", columns=["part", "rain_tomorrow"])
     labelled = table.filter(table["rain_tomorrow"].is_valid())
     counts = {row["values"]: row["counts"] for row in labelled["part"].value_counts().to_pylist()}
-    return {"rows": table.num_rows, "labelled": labelled.num_rows, **counts, **known, "versions": workspace.digests()}
+    return {
+        "rows": table.num_rows, "labelled": labelled.num_rows, **counts, **known,
+        "data_version": workspace.versions()[TRAINING], "versions": workspace.versions(),
+    }  # fmt: skip
 
 
 def _snapshot(settings: Settings) -> dict[str, Any]:
@@ -120,9 +128,10 @@ def _features() -> dict[str, Any]:
     }
     found = boundaries(observations.day, given["validation_start"], given["test_start"],
                        split["validation_share"], split["test_share"])  # fmt: skip
-    digest = hashlib.md5(Path("snapshot.parquet").read_bytes(), usedforsecurity=False).hexdigest()
-    days = (found[0].isoformat(), found[1].isoformat())
-    write_features(observations, days, digest, Path("features.parquet"))
+    training = Path(TRAINING)
+    training.mkdir(exist_ok=True)
+    shutil.copyfile("snapshot.parquet", training / "snapshot.parquet")
+    write_features(observations, (found[0].isoformat(), found[1].isoformat()), training / "features.parquet")
     return {"rows": len(observations), "validation_start": found[0], "test_start": found[1]}
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import Any
 import yaml
 
 from meteo.errors import MeteoError, NotFound
+from meteo.runtime.private_files import UMASK, tighten
 
 
 class Workspace:
@@ -44,8 +46,8 @@ class Workspace:
         self._dvc("push", "--quiet")
 
     def fetch(self, name: str, digest: str) -> Path:
-        """The file `name` that was pushed with that MD5, brought back into this folder; NotFound when the remote has
-        none."""
+        """The file or folder `name` that was pushed with that MD5, brought back into this folder; NotFound when the
+        remote has none."""
         self._connect()
         pointer = self.folder / f"{name}.dvc"
         pointer.write_text(yaml.safe_dump({"outs": [{"md5": digest, "hash": "md5", "path": name}]}), encoding="utf-8")
@@ -67,21 +69,36 @@ class Workspace:
         with (self.folder / ".dvc" / "config").open("w", encoding="utf-8") as file:
             config.write(file)
 
-    def digests(self) -> dict[str, str]:
-        """The MD5 of every output, by file name, as dvc.lock has it."""
+    def versions(self) -> dict[str, str]:
+        """The MD5 of every output, by name, as dvc.lock has it."""
         lock = yaml.safe_load((self.folder / "dvc.lock").read_text(encoding="utf-8"))
         return {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage["outs"]}
 
     def _dvc(self, *arguments: str) -> None:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         command = [sys.executable, "-m", "dvc", *arguments]
+        site_cache = self.folder.with_name(f"{self.folder.name}-site-cache")
+        _own(site_cache)
         environment = {
             **os.environ,
             **self._environment,
             "PATH": path,
             "DVC_NO_ANALYTICS": "1",
-            "DVC_SITE_CACHE_DIR": str(self.folder.with_name(f"{self.folder.name}-site-cache")),
+            "DVC_SITE_CACHE_DIR": str(site_cache),
         }
-        done = subprocess.run(command, cwd=self.folder, env=environment, stdout=sys.stderr, check=False)
+        done = subprocess.run(command, cwd=self.folder, env=environment, stdout=sys.stderr, check=False, umask=UMASK)
+        for folder in (self.folder, site_cache):  # DVC gives some of its files modes of their own
+            tighten(folder)
         if done.returncode:
             raise MeteoError(f"`dvc {' '.join(arguments)}` failed with exit code {done.returncode} in {self.folder}")
+
+
+def _own(folder: Path) -> None:
+    """A folder for what DVC unpickles, thus runs: made anew if others could enter it; MeteoError if it is not ours."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise MeteoError(f"{folder} is not a folder of this account: remove it")
+    if found.st_mode & UMASK:
+        shutil.rmtree(folder)
+        folder.mkdir(mode=0o700)

@@ -1,29 +1,32 @@
 """`python -m streamlit_app`: serve the console."""
 
-from meteo import logs
-from meteo.database import connect
-from meteo.settings import Settings
+from meteo.runtime import logs
+from meteo.runtime.database import SERVICE, connect
+from meteo.runtime.private_files import keep_private
+from meteo.runtime.settings import Settings
 from streamlit_app.app import create_app
 from streamlit_app.client import Gateway
-from streamlit_app.desk import Desk
+from streamlit_app.context import AppContext
 from streamlit_app.drafts import Drafts
 from streamlit_app.session import ConsoleSessions
 
 
 def main() -> None:
     settings = Settings()
+    keep_private(settings.home)
     logs.configure("console", settings.log_level)
     gateway = Gateway(settings.gateway.address)
-    engine = connect(f"sqlite:///{settings.home / 'console.db'}")
+    engine = connect(f"sqlite:///{settings.home / 'console.db'}", SERVICE)
     sessions = ConsoleSessions(engine, gateway, settings.console.idle_minutes)
-    desk = Desk(gateway, sessions, Drafts(engine), links=settings.console.links)
-    desk.metrics.serve(settings.console.host, settings.console.metrics_port, sessions.count)
-    app = create_app(desk, secure=settings.console.address.startswith("https://"))
+    context = AppContext(gateway, sessions, Drafts(engine), links=settings.console.links)
+    context.metrics.serve(settings.console.host, settings.console.metrics_port, sessions.count)
+    app = create_app(context, settings.console.url)
     app.run(
         config={
             "server.address": settings.console.host,
             "server.port": settings.console.port,
             "server.headless": True,
+            "server.corsAllowedOrigins": [settings.console.url] if settings.console.url else [],
             "server.fileWatcherType": "none",
             "server.maxUploadSize": 10,
             "browser.gatherUsageStats": False,

@@ -5,14 +5,17 @@ from pathlib import Path
 import streamlit as st
 from starlette.middleware import Middleware
 
-from streamlit_app import desk as desks
-from streamlit_app.desk import Desk
-from streamlit_app.signin import Gate, routes
+from streamlit_app.context import AppContext, configure
+from streamlit_app.login import Gate, routes
 
 SCRIPT = Path(__file__).with_name("pages_script.py")
 
 
-def create_app(desk: Desk, secure: bool) -> st.App:
-    """`secure`: the console is reached over https."""
-    desks.configure(desk)
-    return st.App(SCRIPT, routes=routes(desk, secure), middleware=[Middleware(Gate, desk=desk)])
+def create_app(context: AppContext, url: str = "") -> st.App:
+    """`url` is where browsers reach the console; empty: wherever they do, over http."""
+    configure(context)
+    return st.App(
+        SCRIPT,
+        routes=routes(context, url.startswith("https://")),
+        middleware=[Middleware(Gate, context=context, url=url)],
+    )

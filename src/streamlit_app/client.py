@@ -2,14 +2,13 @@
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 from pydantic import TypeAdapter
 
-from meteo.contract import DayBody, Prediction, StationBody
 from meteo.errors import (
     Conflict,
     InvalidInput,
@@ -21,12 +20,18 @@ from meteo.errors import (
     Unavailable,
     UpstreamFailed,
 )
+from meteo.runtime import http_client
+from meteo.schemas.forecasts import Prediction
+from meteo.schemas.observations import DayBody, StationBody
 
 _ERRORS: dict[int, type[MeteoError]] = {401: NotAuthenticated, 403: NotAllowed, 404: NotFound, 409: Conflict}
 _STATIONS = TypeAdapter(list[StationBody])
 _DAYS = TypeAdapter(list[DayBody])
-_BATCH_SECONDS = httpx.Timeout(150, connect=3)
+_NONE: Mapping[str, str] = {}
+_BATCH_SECONDS = 150.0
 """More than the gateway gives a batch of the largest size, so that its word is heard."""
+_MOST_BYTES = 200_000_000
+"""As much as the gateway passes on."""
 
 
 @dataclass(frozen=True)
@@ -36,18 +41,25 @@ class Tokens:
     access: str
     refresh: str
     expires_in: int
+    devices: Mapping[str, str] = field(default_factory=dict)
+    """After a login: the cookies by which the gateway knows this browser at the next one."""
 
 
 class Gateway:
-    """Each method is one call; errors are the kernel's, with the request id in the sentence."""
+    """Each method is one call; errors are the kernel's, with the request id in the sentence. Cookies are the browsers',
+    not ours."""
 
-    def __init__(self, address: str) -> None:
-        self._client = httpx.Client(base_url=address, timeout=httpx.Timeout(30, connect=3), trust_env=False)
+    def __init__(self, address: str, seconds: float = 30.0) -> None:
+        self._address = address.rstrip("/")
+        self._seconds = seconds
 
-    def log_in(self, username: str, password: str, peer: str = "") -> Tokens:
-        """`peer` is who asks, told to the gateway for its count of failed logins; it believes only whom it trusts."""
+    def log_in(self, username: str, password: str, peer: str = "", devices: Mapping[str, str] = _NONE) -> Tokens:
+        """`peer` is who asks, told to the gateway for its count of failed logins; it believes only whom it trusts.
+        `devices` are the cookies that earlier logins have left in this browser."""
         form = {"username": username, "password": password}
         headers = {"X-Forwarded-For": peer} if peer else {}
+        if devices:
+            headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in devices.items())
         return _tokens(self._call("POST", "/token", data=form, headers=headers))
 
     def refresh(self, refresh_token: str) -> Tokens:
@@ -111,7 +123,7 @@ class Gateway:
         """A CSV of station-days answered row by row, as CSV."""
         return self._call(
             "POST", "/predict/batch", access, content=rows, headers={"Content-Type": "text/csv", "Accept": "text/csv"},
-            timeout=_BATCH_SECONDS,
+            seconds=_BATCH_SECONDS,
         ).content  # fmt: skip
 
     def hand_in(self, access: str, name: str, content: bytes) -> None:
@@ -119,13 +131,17 @@ class Gateway:
         self._call("POST", "/admin/uploads", access, params={"name": name}, content=content,
                    headers={"Content-Type": "text/csv"})  # fmt: skip
 
-    def _call(self, method: str, path: str, access: str = "", **options: Any) -> httpx.Response:
+    def _call(
+        self, method: str, path: str, access: str = "", seconds: float | None = None, **options: Any
+    ) -> httpx.Response:
         name = uuid.uuid4().hex
         headers = {"X-Request-ID": name} | options.pop("headers", {})
         if access:
             headers["Authorization"] = f"Bearer {access}"
         try:
-            answer = self._client.request(method, path, headers=headers, **options)
+            answer = http_client.send(
+                method, self._address + path, seconds or self._seconds, _MOST_BYTES, headers=headers, **options
+            )
         except httpx.HTTPError as error:
             raise Unavailable(f"the gateway does not answer (request {name})") from error
         if answer.is_success:
@@ -139,7 +155,7 @@ def _path(parts: tuple[str, ...]) -> str:
 
 def _tokens(answer: httpx.Response) -> Tokens:
     body = answer.json()
-    return Tokens(body["access_token"], body["refresh_token"], body["expires_in"])
+    return Tokens(body["access_token"], body["refresh_token"], body["expires_in"], dict(answer.cookies))
 
 
 def _error(answer: httpx.Response) -> MeteoError:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Column, Engine, Float, MetaData, String, Table, Text, delete, insert, select
 
-from meteo.database import writing
+from meteo.runtime.database import writing
 
 TYPED = "typed "
 """What the keys of widgets begin with whose values are worth keeping; a password's is not."""

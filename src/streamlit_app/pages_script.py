@@ -5,7 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from streamlit_app import language
-from streamlit_app.desk import desk, identity, words
+from streamlit_app.context import app_context, identity, words
 from streamlit_app.drafts import TYPED
 from streamlit_app.views import (
     account,
@@ -20,7 +20,7 @@ from streamlit_app.views import (
     quality,
     training,
 )
-from streamlit_app.views.common import told
+from streamlit_app.views.common import show_errors
 
 _PAGES: dict[str, dict[str, tuple[Callable[[], None], str]]] = {
     "weather": {
@@ -45,7 +45,7 @@ _PAGES: dict[str, dict[str, tuple[Callable[[], None], str]]] = {
 
 @st.cache_data(ttl=10, show_spinner=False)
 def _simulated() -> bool | None:
-    found: bool | None = desk().gateway.status()["simulated"]
+    found: bool | None = app_context().gateway.status()["simulated"]
     return found
 
 
@@ -54,7 +54,7 @@ st.set_page_config(t("product.name"), "🌧", layout="wide")
 for key in st.session_state:
     if str(key).startswith(TYPED):  # else Streamlit forgets what was typed when a run fails before the form
         st.session_state[key] = st.session_state[key]
-with told():
+with show_errors():
     who = identity()
     if _simulated():
         st.warning(t("product.demo"), icon=":material/science:")
@@ -80,5 +80,5 @@ with told():
             for code, name in language.NAMES.items() if code != t.code
         )  # fmt: skip
         st.markdown(f'<a href="/logout" target="_self">{t("session.log_out")}</a> · {others}', unsafe_allow_html=True)
-    with desk().metrics.page(page.url_path or "forecast"):
+    with app_context().metrics.page(page.url_path or "forecast"):
         page.run()

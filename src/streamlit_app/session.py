@@ -1,32 +1,53 @@
 """Console sessions: the browser holds an opaque id in a cookie, the tokens stay here.
 
-Kept in SQL, so that a restart of the console logs nobody out; the id is stored hashed.
+Kept in SQL, so that a restart of the console logs nobody out. The database alone lets nobody in: the id is stored
+hashed, and the tokens are encrypted with a key that is made of the id.
 """
 
+import base64
 import hashlib
+import hmac
+import json
 import secrets
 import threading
 import time
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from weakref import WeakValueDictionary
 
-from sqlalchemy import Column, Engine, Float, MetaData, Row, String, Table, delete, func, insert, select, update
+from cryptography.fernet import Fernet, InvalidToken
+from sqlalchemy import (
+    Column,
+    Engine,
+    Float,
+    MetaData,
+    String,
+    Table,
+    Text,
+    delete,
+    func,
+    insert,
+    inspect,
+    select,
+    update,
+)
 
-from meteo.database import writing
 from meteo.errors import MeteoError, NotAuthenticated
+from meteo.runtime.database import writing
+from meteo.runtime.logs import logger
 from streamlit_app.client import Gateway, Tokens
 
 COOKIE = "session"
 METADATA = MetaData()
 SESSIONS = Table(
-    "console_sessions",
+    "console_logins",
     METADATA,
     Column("digest", String(64), primary_key=True),
-    Column("access", String(1000), nullable=False),
-    Column("refresh", String(200), nullable=False),
+    Column("sealed", Text, nullable=False),
     Column("access_until", Float, nullable=False),
     Column("seen_at", Float, nullable=False),
 )
+_UNSEALED = "console_sessions"
+"""Where versions before this one kept tokens that anybody could read."""
 
 _EARLY_SECONDS = 30
 """An access token is renewed this long before it runs out."""
@@ -47,8 +68,11 @@ class ConsoleSessions:
         self._engine = engine
         self._gateway = gateway
         self._idle_seconds = idle_minutes * 60
-        self._renewing = threading.Lock()
+        self._guard = threading.Lock()
+        self._turns: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
         METADATA.create_all(engine)
+        if inspect(engine).has_table(_UNSEALED):
+            _erase(engine, _UNSEALED)
 
     def open(self, tokens: Tokens) -> str:
         """Begin a session; the id for the cookie."""
@@ -56,7 +80,8 @@ class ConsoleSessions:
         now = time.time()
         with writing(self._engine) as connection:
             connection.execute(delete(SESSIONS).where(SESSIONS.c.seen_at < now - self._idle_seconds))
-            connection.execute(insert(SESSIONS).values(digest=_digest(session), seen_at=now, **_columns(tokens)))
+            row = {"digest": _digest(session), "seen_at": now, **_columns(session, tokens)}
+            connection.execute(insert(SESSIONS).values(row))
         return session
 
     def known(self, session: str | None) -> bool:
@@ -96,24 +121,38 @@ class ConsoleSessions:
             self._forget(session)
 
     def _access(self, session: str | None) -> str:
-        """An access token with life left in it, renewed if need be."""
-        with self._renewing:
-            row = self._row(session)
-            if row is None:
-                raise NotAuthenticated("you are not logged in")
-            if row.access_until - _EARLY_SECONDS > time.time():
-                return str(row.access)
-            tokens = self._gateway.refresh(row.refresh)
-            with writing(self._engine) as connection:
-                connection.execute(update(SESSIONS).where(SESSIONS.c.digest == row.digest).values(**_columns(tokens)))
-            return tokens.access
+        """An access token with life left in it, renewed if need be: by one of the session's tabs, since a refresh token
+        is good for once, and without any other session waiting for it."""
+        if access := self._fresh(session):
+            return access
+        with self._guard:
+            turn = self._turns.setdefault(_digest(session or ""), threading.Lock())
+        with turn:
+            return self._fresh(session) or self._renew(session or "")
 
-    def _row(self, session: str | None) -> Row[Any] | None:
-        if not session:
-            return None
-        fresh = SESSIONS.c.seen_at >= time.time() - self._idle_seconds
+    def _fresh(self, session: str | None) -> str | None:
+        """The access token, unless it is about to run out; NotAuthenticated without a session."""
+        tokens, until = self._kept(session)
+        return tokens.access if until - _EARLY_SECONDS > time.time() else None
+
+    def _renew(self, session: str) -> str:
+        tokens = self._gateway.refresh(self._kept(session)[0].refresh)
+        with writing(self._engine) as connection:
+            mine = SESSIONS.c.digest == _digest(session)
+            connection.execute(update(SESSIONS).where(mine).values(**_columns(session, tokens)))
+        return tokens.access
+
+    def _kept(self, session: str | None) -> tuple[Tokens, float]:
+        """The session's tokens, and until when its access token lives."""
+        known = (SESSIONS.c.digest == _digest(session or "")) & (SESSIONS.c.seen_at >= time.time() - self._idle_seconds)
         with self._engine.connect() as connection:
-            return connection.execute(select(SESSIONS).where(SESSIONS.c.digest == _digest(session), fresh)).first()
+            row = connection.execute(select(SESSIONS.c.sealed, SESSIONS.c.access_until).where(known)).first()
+        try:
+            if session and row:
+                return Tokens(**json.loads(_box(session).decrypt(row.sealed))), row.access_until
+        except InvalidToken:
+            logger().warning("the tokens of a console session are not those that were kept")
+        raise NotAuthenticated("you are not logged in")
 
     def _forget(self, session: str | None) -> None:
         with writing(self._engine) as connection:
@@ -131,13 +170,25 @@ def try_close(sessions: ConsoleSessions, session: str | None) -> str | None:
     return None
 
 
-def _columns(tokens: Tokens) -> dict[str, str | float]:
-    return {
-        "access": tokens.access,
-        "refresh": tokens.refresh,
-        "access_until": time.time() + tokens.expires_in,
-    }
+def _columns(session: str, tokens: Tokens) -> dict[str, str | float]:
+    sealed = _box(session).encrypt(json.dumps(asdict(tokens)).encode()).decode()
+    return {"sealed": sealed, "access_until": time.time() + tokens.expires_in}
+
+
+def _box(session: str) -> Fernet:
+    """What encrypts a session's tokens; its key cannot be had from the digest, which the database knows."""
+    return Fernet(base64.urlsafe_b64encode(hmac.digest(session.encode(), b"tokens of a console session", "sha256")))
 
 
 def _digest(session: str) -> str:
     return hashlib.sha256(session.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _erase(engine: Engine, table: str) -> None:
+    """Drop a table of a SQLite database, and leave nothing of it in the file or its log."""
+    connection = engine.raw_connection()
+    try:
+        for statement in (f"DROP TABLE {table}", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+            connection.cursor().execute(statement)
+    finally:
+        connection.close()

@@ -9,17 +9,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from meteo import features
-from meteo.climate import Climate
 from meteo.errors import InvalidInput
+from meteo.features.climatology import Climate
+from meteo.features.matrix import FEATURE_NAMES, feature_matrix
+from meteo.features.neighbours import Surroundings
+from meteo.forecasts.verification import decomposition, intervals, reliability, scores
 from meteo.observation import BY_NAME, FIELDS, NAMES, Floats, Observations, rain_tomorrow
-from meteo.surroundings import Surroundings
-from train.baselines import climatology
 from train.dataset import Dataset, Part
-from train.evaluate import decomposition, intervals, metrics, reliability
 from train.fit import Recipe, fit
+from train.kinds import Progress
 from train.masking import AFTERNOON, MORNING
-from train.models import Progress
 
 Neighbours = Literal["stored", "likewise", "none"]
 VALIDATION_SHARE = 0.15
@@ -83,22 +82,21 @@ def backtest(
     progress("evaluation")
     test = dataset.test
     probability = model.probability(test.matrix)
-    usual = climatology(dataset.train + dataset.validation, test)
+    usual = model.climate.rates(test.observations.station, test.observations.day)
     months = (test.observations.day.astype("datetime64[M]").astype(int) % 12 + 1).astype(str)
     groups = {"by_year": test.observations.day.astype("datetime64[Y]").astype(str), "by_month": months,
               "by_station": test.observations.station}  # fmt: skip
     return {
         "model": {
             **_contract(model.card.metrics),
-            "brier_skill": _skill(test.label, probability, usual),
             **decomposition(test.label, probability),
             "intervals": intervals(test.label, probability, test.observations.day, recipe.seed),
         },
-        "baselines": {name: _contract(scores) for name, scores in model.card.baselines.items()},
+        "baselines": {name: _contract(found) for name, found in model.card.baselines.items()},
         "params": model.card.params,
-        "reliability": reliability(test.label, probability),
+        "reliability": [row._asdict() for row in reliability(test.label, probability)],
         "situations": {
-            name: _contract(metrics(part.label, model.probability(part.matrix)))
+            name: _contract(scores(part.label, model.probability(part.matrix), usual))
             for name, part in ((name, test_part(*given)) for name, given in SITUATIONS.items())
         },
         **{name: grouped(test, probability, usual, group) for name, group in groups.items()},
@@ -133,9 +131,9 @@ def _between(day: NDArray[np.datetime64], start: date, end: date) -> NDArray[np.
     return (day >= np.datetime64(start, "D")) & (day <= np.datetime64(end, "D"))
 
 
-def _contract(scores: dict[str, float]) -> dict[str, float]:
+def _contract(found: dict[str, float]) -> dict[str, float]:
     """Scores under the names of the report, where the area under the ROC curve is `auc`."""
-    return {"auc": scores["roc_auc"], **{name: value for name, value in scores.items() if name != "roc_auc"}}
+    return {"auc": found["roc_auc"], **{name: value for name, value in found.items() if name != "roc_auc"}}
 
 
 def _only(observations: Observations, fields: Sequence[str] | None) -> Observations:
@@ -153,7 +151,7 @@ def _part(
 ) -> Part:
     rows = np.flatnonzero(chosen & ~np.isnan(label))
     picked = observations[rows]
-    return Part(picked, features.features(picked, around, climate), label[rows])
+    return Part(picked, feature_matrix(picked, around, climate), label[rows])
 
 
 def unknown_columns(groups: Sequence[str]) -> NDArray[np.intp]:
@@ -161,21 +159,15 @@ def unknown_columns(groups: Sequence[str]) -> NDArray[np.intp]:
     unknown = sorted(set(groups) - set(GROUPS))
     if unknown:
         raise InvalidInput(f"WITHOUT: unknown {', '.join(unknown)}; known: {', '.join(GROUPS)}")
-    return np.array([column for column, name in enumerate(features.NAMES) for group in groups
+    return np.array([column for column, name in enumerate(FEATURE_NAMES) for group in groups
                      if re.search(GROUPS[group], name)], dtype=np.intp)  # fmt: skip
-
-
-def _skill(outcome: Floats, probability: Floats, usual: Floats) -> float:
-    """Brier skill score against climatology: 1 is perfect, 0 no better."""
-    return 1 - float(np.mean((probability - outcome) ** 2) / np.mean((usual - outcome) ** 2))
 
 
 def grouped(part: Part, probability: Floats, usual: Floats, group: NDArray[np.str_]) -> dict[str, dict[str, float]]:
     """Scores per group; groups without both wet and dry days have no AUC and are left out."""
-    scores = {}
+    found = {}
     for name in np.unique(group).tolist():
         inside = group == name
         if 0 < part.label[inside].sum() < inside.sum():
-            skill = _skill(part.label[inside], probability[inside], usual[inside])
-            scores[name] = {**_contract(metrics(part.label[inside], probability[inside])), "brier_skill": skill}
-    return scores
+            found[name] = _contract(scores(part.label[inside], probability[inside], usual[inside]))
+    return found

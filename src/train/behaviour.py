@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from meteo import features
-from meteo.model import Model
+from meteo.features.matrix import NEIGHBOUR_COLUMNS, NEIGHBOUR_NAMES, feature_matrix
+from meteo.features.neighbours import Matrix
+from meteo.models.bundle import Model
 from meteo.observation import INDEX, Observations
-from meteo.surroundings import Matrix
 from train.dataset import Part
 
 SAMPLE = 3000
@@ -45,7 +45,7 @@ def _falling(rows: Observations, others: Matrix) -> tuple[Observations, Matrix]:
 def _rain_in_the_west(rows: Observations, others: Matrix) -> tuple[Observations, Matrix]:
     wet = others.copy()
     for name in ("rainfall_west_400_km", "rainfall_west_1000_km"):
-        wet[:, features.OTHERS.index(name)] += 8
+        wet[:, NEIGHBOUR_NAMES.index(name)] += 8
     return rows, wet
 
 
@@ -61,12 +61,12 @@ def behaviour(model: Model, test: Part, seed: int) -> dict[str, dict[str, float]
     sample of the holdout."""
     chosen = np.random.default_rng(seed).permutation(len(test))[:SAMPLE]
     rows = test.observations[chosen]
-    others = np.ascontiguousarray(test.matrix[chosen][:, features.OTHERS_AT])
-    before = model.probability(features.features(rows, _Others(others), model.climate))
+    others = np.ascontiguousarray(test.matrix[chosen][:, NEIGHBOUR_COLUMNS])
+    before = model.probability(feature_matrix(rows, _Others(others), model.climate))
     found = {}
     for name, change in CHECKS.items():
         changed, around = change(rows, others)
-        difference = model.probability(features.features(changed, _Others(around), model.climate)) - before
+        difference = model.probability(feature_matrix(changed, _Others(around), model.climate)) - before
         found[name] = {"mean": float(difference.mean()), "much_lower": float((difference < -MUCH).mean())}
     return found
 

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from meteo.errors import InvalidInput
-from meteo.model import Card, Holdout, Model
+from meteo.forecasts.verification import intervals, reliability
+from meteo.models.bundle import Model
+from meteo.models.card import Card, Holdout
 from train.backtest import grouped
-from train.baselines import climatology
 from train.behaviour import behaviour
 from train.dataset import Dataset, Part
-from train.evaluate import intervals, reliability
 
 LIMITS = (
     "It answers for the 49 stations it learnt, not for places between them.",
@@ -30,10 +30,10 @@ def holdout(model: Model, dataset: Dataset) -> Holdout:
     test, seed = dataset.test, model.card.seed
     probability = model.probability(test.matrix)
     bounds = intervals(test.label, probability, test.observations.day, seed)
-    usual = climatology(dataset.train + dataset.validation, test)
+    usual = model.climate.rates(test.observations.station, test.observations.day)
     return Holdout(
         intervals={"roc_auc": bounds["auc"], "brier": bounds["brier"]},
-        reliability=reliability(test.label, probability),
+        reliability=[row._asdict() for row in reliability(test.label, probability)],
         stations=grouped(test, probability, usual, test.observations.station),
         importance=_importance(model, test, seed),
     )
@@ -75,6 +75,10 @@ def _markdown(card: Card, found: Holdout, behaved: Mapping[str, Mapping[str, flo
         "| --- | --- | --- | --- | --- |",
         _row("**this model**", scores),
         *(_row(name, other) for name, other in card.baselines.items()),
+        "",
+        f"Saying rain from {card.threshold:.2f} on: "
+        + ", ".join(f"{name} {scores[name]:.3f}" for name in ("accuracy", "precision", "recall", "f1"))
+        + ".",
         "",
         "90 % intervals, whole days resampled: "
         + ", ".join(f"{name} {low:.4f} to {high:.4f}" for name, (low, high) in found.intervals.items())

@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from meteo import features
-from meteo.climate import Climate
+from meteo.archive.snapshot import read_snapshot
 from meteo.errors import NotEnoughData
-from meteo.model import CLIMATE
+from meteo.features.climatology import Climate
+from meteo.features.matrix import FEATURE_NAMES
+from meteo.models.card import CLIMATE
 from meteo.observation import Floats, Observations
-from meteo.snapshot import read_snapshot
 
 Matrix = NDArray[np.float32]
 
@@ -53,14 +53,14 @@ class Dataset:
 
     @classmethod
     def read(cls, folder: Path) -> "Dataset":
-        """The snapshot and the features of a workspace; NotEnoughData where they are not there yet."""
+        """The snapshot, the features and the climate in a folder; NotEnoughData where they are not there yet."""
         try:
             observations, simulated = read_snapshot(folder / "snapshot.parquet")
             table = pq.read_table(folder / "features.parquet")
             climate = Climate.parse((folder / CLIMATE).read_bytes())
         except FileNotFoundError as error:
             raise NotEnoughData(f"{folder} holds no training data: run `python -m preprocessing` first") from error
-        matrix = np.column_stack([table[name].to_numpy() for name in features.NAMES]).astype(np.float32)
+        matrix = np.column_stack([table[name].to_numpy() for name in FEATURE_NAMES]).astype(np.float32)
         label = table["rain_tomorrow"].to_numpy().astype(float)
         part = np.array(table["part"].to_pylist())
         train, validation, test = (

@@ -7,14 +7,16 @@ from datetime import UTC, date, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from meteo import features
 from meteo.errors import NotEnoughData
-from meteo.model import Card, Model, seal
+from meteo.features.matrix import FEATURE_NAMES
+from meteo.forecasts.verification import at_threshold, best_threshold, scores
+from meteo.models.bundle import Model, seal
+from meteo.models.card import Card
+from meteo.training_parameters import Params
 from train.baselines import baselines
 from train.dataset import Dataset, Part
-from train.evaluate import best_threshold, metrics
+from train.kinds import KINDS, Progress
 from train.masking import masked
-from train.models import KINDS, Params, Progress
 
 GOLDEN_ROWS = 16
 """So many full and so many sparse rows go with a model, with what it makes of them."""
@@ -37,7 +39,7 @@ def fit(
 ) -> Model:  # fmt: skip
     """A model of `recipe` with its card; the test part is read only to score it.
 
-    A rehearsal on the training part, scored on the validation part, finds the threshold and what the kind leaves open
+    Tuning on the training part, scored on the validation part, finds the threshold and what the kind leaves open
     (the number of trees); the model itself then learns from both parts, the newest days included. Columns `without` are
     hidden from it.
     """
@@ -46,7 +48,7 @@ def fit(
     params = kind.parameters(recipe.params)
     progress("masking")
     known, sparse, early = lessons(dataset, recipe, without)
-    chances, found = kind.rehearse(early, dataset.validation, params, recipe.seed, progress)
+    chances, found = kind.tune_on_validation(early, dataset.validation, params, recipe.seed, progress)
     threshold = best_threshold(dataset.validation.label, chances)
     params = {**params, **found}
     files = kind.fit(known + sparse, params, recipe.seed, progress)
@@ -54,7 +56,7 @@ def fit(
     test = dataset.test
     card = Card(
         kind=recipe.kind,
-        features=features.NAMES,
+        features=FEATURE_NAMES,
         threshold=threshold,
         trained_at=datetime.now(UTC),
         data_version=data_version,
@@ -69,11 +71,14 @@ def fit(
             "test_end": test.observations.day.max().item(),
         },
         metrics={},
-        baselines=baselines(known, test, recipe.seed),
+        baselines=baselines(known, test, dataset.climate, recipe.seed),
     )
     golden = np.concatenate([test.matrix[:GOLDEN_ROWS], sparse.matrix[:GOLDEN_ROWS]])
     model = seal(files, dataset.climate, golden, card, threads=0)
-    model.card.metrics.update(metrics(test.label, model.probability(test.matrix)))
+    usual = dataset.climate.rates(test.observations.station, test.observations.day)
+    probability = model.probability(test.matrix)
+    model.card.metrics.update(scores(test.label, probability, usual))
+    model.card.metrics.update(at_threshold(test.label, probability, threshold))
     return model
 
 
@@ -81,7 +86,7 @@ def lessons(
     dataset: Dataset, recipe: Recipe, without: Sequence[int] | NDArray[np.intp] = ()
 ) -> tuple[Part, Part, Part]:
     """What there is to learn from: all rows before the test period, the same with something left out, and of both those
-    before the validation period, for a rehearsal."""
+    before the validation period, for tuning."""
     known = dataset.train + dataset.validation
     generator = np.random.default_rng(recipe.seed)
     sparse = masked(dataset.past, known, dataset.climate, recipe.masked_share, generator)

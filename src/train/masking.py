@@ -7,11 +7,12 @@ People fill in a few fields; in the afternoon no maximum, gust or sunshine is in
 import numpy as np
 from numpy.typing import NDArray
 
-from meteo import features, row
-from meteo.climate import Climate
+from meteo.features import station_row
+from meteo.features.climatology import Climate
+from meteo.features.matrix import feature_matrix
+from meteo.features.neighbours import Surroundings
+from meteo.features.station_row import STATIONS, places
 from meteo.observation import FIELDS, NAMES, Observations
-from meteo.row import STATIONS, places
-from meteo.surroundings import Surroundings
 from train.dataset import Part
 
 MORNING = np.array([field.block == "9am" or field.name in ("min_temp", "rainfall", "evaporation") for field in FIELDS])
@@ -35,9 +36,9 @@ def masked(past: Observations, part: Part, climate: Climate, share: float, gener
     day = state[(chosen.day - first).astype(int)]
     kept = _kept(len(rows), day, generator)
     sparse = Observations(chosen.station, chosen.day, np.where(kept, chosen.values, np.nan))
-    known = row.rain_today(chosen)
+    known = station_row.rain_today(chosen)
     told = ~np.isnan(sparse.column("rainfall")) | (generator.uniform(size=len(rows)) < 1 / 3)
-    matrix = features.features(sparse, around, climate, np.where(told, known, np.nan))
+    matrix = feature_matrix(sparse, around, climate, np.where(told, known, np.nan))
     return Part(sparse, matrix, part.label[rows])
 
 

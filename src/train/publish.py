@@ -16,11 +16,13 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 
-from meteo.model import CARD, GRAPH, Model
-from meteo.registry import BUNDLE, CARD_TAG, Published, Registry
+from meteo.models.bundle import Model
+from meteo.models.card import CARD, GRAPH
+from meteo.models.published import CARD_TAG, SIGNATURE_TAG, Published
+from meteo.models.registry import BUNDLE, Registry
 from train.card import holdout, markdown
 from train.dataset import Dataset, Part
-from train.gate import Verdict
+from train.promotion_gate import Verdict
 from train.search import Trial
 
 ASKED_RUN = "asked_run"
@@ -55,7 +57,8 @@ def publish(
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder) / BUNDLE
         _save(model, test, bundle)
-        digest = hashlib.sha256((bundle / CARD).read_bytes()).hexdigest()
+        written = (bundle / CARD).read_bytes()
+        sealed = {CARD_TAG: hashlib.sha256(written).hexdigest(), SIGNATURE_TAG: registry.sign(written)}
         client.log_artifacts(run_id, str(bundle), BUNDLE)
         shutil.copyfile(lock, Path(folder) / "dvc.lock")
         client.log_artifact(run_id, str(Path(folder) / "dvc.lock"), "data")
@@ -67,7 +70,7 @@ def publish(
         _log_trial(client, experiment_id, run_id, number, trial)
     client.set_terminated(run_id)
     metrics = {name: f"{value:.6f}" for name, value in card.metrics.items()}
-    return run_id, _register(client, registry.name, run_id, {**tags, **metrics, CARD_TAG: digest})
+    return run_id, _register(client, registry.name, run_id, {**tags, **metrics, **sealed})
 
 
 def published_by(registry: Registry, experiment: str, asked_run: str) -> Published | None:

@@ -5,9 +5,10 @@ from typing import Any
 
 from sklearn.metrics import log_loss
 
+from meteo.training_parameters import Params
 from train.dataset import Dataset
 from train.fit import Recipe, check, lessons
-from train.models import KINDS, Params, Progress
+from train.kinds import KINDS, Progress
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def search(dataset: Dataset, recipe: Recipe, trials: int, progress: Progress) ->
     def objective(trial: Any) -> float:
         params = {**start, **{name: _proposed(trial, name, *bounds) for name, bounds in kind.space.items()}}
         say = f"trial {len(found) + 1} of {trials}"
-        chances, _ = kind.rehearse(
+        chances, _ = kind.tune_on_validation(
             early, dataset.validation, params, recipe.seed, lambda text: progress(f"{say}: {text}")
         )
         found.append(Trial(params, float(log_loss(label, chances))))

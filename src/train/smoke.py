@@ -9,18 +9,25 @@ from typing import Any
 import httpx
 import numpy as np
 
-from meteo.auth import Caller, ServiceTokens
-from meteo.database import connect
-from meteo.errors import NotEnoughData, Unavailable
-from meteo.prediction_log import SMOKE_TEST
-from meteo.registry import Registry
-from meteo.settings import Settings
-from meteo.store import ObservationStore
-from meteo.surroundings import Surroundings
+from meteo.archive.store import ObservationStore
+from meteo.errors import NotEnoughData, Unavailable, UpstreamFailed
+from meteo.features.neighbours import Surroundings
+from meteo.forecasts.prediction_log import SMOKE_TEST
+from meteo.models.registry import Registry
+from meteo.runtime.answers import Needed, parsed
+from meteo.runtime.database import connect
+from meteo.runtime.service_tokens import Caller, ServiceTokens
+from meteo.runtime.settings import Settings
+from meteo.schemas.forecasts import BatchError, ModelName
 
 DAYS_BACK = 3
 """Today's row may still be changing while it is asked about."""
 _AGREES = 1e-4
+
+
+class _Answer(Needed):
+    probability: float
+    model: ModelName
 
 
 def ask_about_stored_days(settings: Settings, registry: Registry) -> dict[str, Any]:
@@ -46,22 +53,22 @@ def ask_about_stored_days(settings: Settings, registry: Registry) -> dict[str, A
     answers = _asked(settings, requests)
     deadline = time.monotonic() + 2 * settings.api_model.poll_seconds  # of several replicas, each looks for itself
     while time.monotonic() < deadline and any(
-        answer.get("model", {}).get("version") not in (None, champion.version) for answer in answers
+        isinstance(answer, _Answer) and answer.model.version != champion.version for answer in answers
     ):
         time.sleep(1)
         answers = _asked(settings, requests)
     for request, answer, probability in zip(requests, answers, expected.tolist(), strict=True):
-        if "probability" not in answer:
-            raise Unavailable(f"{request['station']} on {asked_of} was refused: {answer}")
-        if answer["model"]["version"] != champion.version or abs(answer["probability"] - probability) > _AGREES:
+        if isinstance(answer, BatchError):
+            raise Unavailable(f"{request['station']} on {asked_of} was refused: {answer.detail}")
+        if answer.model.version != champion.version or abs(answer.probability - probability) > _AGREES:
             raise Unavailable(
-                f"{request['station']} on {asked_of}: version {answer['model']['version']} says "
-                f"{answer['probability']:.4f}, where version {champion.version} says {probability:.4f}"
+                f"{request['station']} on {asked_of}: version {answer.model.version} says "
+                f"{answer.probability:.4f}, where version {champion.version} says {probability:.4f}"
             )
     return {"version": champion.version, "day": asked_of, "stations": len(requests)}
 
 
-def _asked(settings: Settings, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _asked(settings: Settings, requests: list[dict[str, Any]]) -> list[_Answer | BatchError]:
     secret = settings.secret(settings.service_secret, "METEO_SERVICE_SECRET")
     token = ServiceTokens(secret).issue(Caller(SMOKE_TEST, "admin", "train"))
     try:
@@ -73,5 +80,7 @@ def _asked(settings: Settings, requests: list[dict[str, Any]]) -> list[dict[str,
         raise Unavailable(f"the model API does not answer: {type(error).__name__}") from error
     if answer.status_code != 200:
         raise Unavailable(f"the model API answered {answer.status_code}: {answer.text[:300]}")
-    found: list[dict[str, Any]] = answer.json()
-    return found
+    answers = parsed("the model API", answer.content, list[_Answer | BatchError])
+    if len(answers) != len(requests):
+        raise UpstreamFailed(f"the model API gave {len(answers)} answers to {len(requests)} questions")
+    return answers

@@ -20,6 +20,7 @@ AIRFLOW = REPOSITORY / ".venv-airflow" / "bin" / "airflow"
 _RECORDER = """#!/usr/bin/env bash
 printf '%s\\n' "$@" > "$RECORD"
 echo "$*" >> "$RECORD.all"
+echo "$METEO_SECRETS" >> "$RECORD.secrets"
 echo "some progress"
 echo "{\\"job\\": \\"recorded\\", \\"retrain\\": {\\"ask\\": false, \\"reason\\": \\"all is well\\"}}"
 """
@@ -42,6 +43,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "METEO_PYTHON": str(recorder),
         "RECORD": str(home / "record"),
+        "JOB_SECRETS": "/secrets",
     }
     done = subprocess.run([AIRFLOW, "db", "migrate"], env=found, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -73,9 +75,12 @@ print(json.dumps({"errors": {str(k): str(v) for k, v in bag.import_errors.items(
 def test_the_dags_parse_and_are_as_documented(dags: dict[str, Any]) -> None:
     assert dags["errors"] == {}
     tasks = {name: dag["tasks"] for name, dag in dags["dags"].items()}
+    assert sorted(tasks.pop("monitoring")) == [
+        "monitor", "start_training", "tidy_accounts", "tidy_archive", "tidy_models", "tidy_monitoring",
+        "training_asked_for",
+    ]  # fmt: skip
     assert tasks == {
         "ingestion": ["ingest"], "training": ["preprocess", "train", "promote", "reload", "smoke"],
-        "monitoring": ["monitor", "training_asked_for", "start_training"],
     }  # fmt: skip
     for dag in dags["dags"].values():
         assert (dag["active"], dag["catchup"], dag["doc"], dag["owners"]) == (1, False, True, ["rain-tomorrow"])
@@ -109,14 +114,21 @@ def test_parameters_that_cannot_be_are_refused(environment: dict[str, str], dag:
     assert "Invalid input for param" in done.stdout + done.stderr
 
 
-def test_monitoring_runs_its_command(environment: dict[str, str]) -> None:
+def test_monitoring_runs_its_command_then_the_housekeeping_of_each_package(environment: dict[str, str]) -> None:
+    told = Path(f"{environment['RECORD']}.all")
+    told.unlink(missing_ok=True)
     assert run(environment, "monitoring", {}).returncode == 0
-    assert Path(environment["RECORD"]).read_text().splitlines() == ["-m", "monitoring"]
+    first, *tidying = told.read_text().splitlines()
+    assert first == "-m monitoring"
+    assert sorted(tidying) == [
+        "-m gateway.housekeeping", "-m ingest housekeeping", "-m monitoring housekeeping", "-m train housekeeping",
+    ]  # fmt: skip
 
 
 def test_training_runs_its_commands_in_order_each_knowing_the_run(environment: dict[str, str]) -> None:
-    told = Path(f"{environment['RECORD']}.all")
+    told, secrets = (Path(f"{environment['RECORD']}.{name}") for name in ("all", "secrets"))
     told.unlink(missing_ok=True)
+    secrets.unlink(missing_ok=True)
     done = run(environment, "training", {"model": "logistic"})
     assert done.returncode == 0, done.stdout[-2000:]
     lines = told.read_text().splitlines()
@@ -124,6 +136,7 @@ def test_training_runs_its_commands_in_order_each_knowing_the_run(environment: d
     assert [line.split(" --")[0] for line in lines] == [
         "-m preprocessing", "-m train", "-m train promote", "-m train reload", "-m train smoke",
     ]  # fmt: skip
+    assert secrets.read_text().split() == ["/secrets/preprocessing", *["/secrets/train"] * 4], "each with its own"
     assert '"model": "logistic"' in lines[1]
     assert asked.startswith("manual__")
     assert lines[2].endswith(f"--run {asked}"), "the gate judges the version of this run"

@@ -7,23 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import delete, text
 
 from api_model.app import create_app
-from api_model.neighbours import Neighbours
+from api_model.model_cache import ModelCache
+from api_model.neighbour_cache import Neighbours
 from api_model.predictor import Predictor
-from api_model.shelf import Shelf
-from meteo.auth import Caller, ServiceTokens
-from meteo.database import connect
-from meteo.ingestions import STORED, FileRecord
-from meteo.merge import Batch, Quarantined
+from meteo.archive.ingestions import STORED, FileRecord
+from meteo.archive.merge import Batch, Quarantined
+from meteo.archive.store import Flag, ObservationStore
+from meteo.archive.tables import OBSERVATIONS
+from meteo.forecasts.prediction_log import PredictionLog, records
 from meteo.observation import NAMES, Observations
-from meteo.prediction_log import PredictionLog, records
-from meteo.store import Flag, ObservationStore
-from meteo.tables import OBSERVATIONS
+from meteo.runtime.database import connect
+from meteo.runtime.service_tokens import Caller, ServiceTokens
 
 TOKENS = ServiceTokens("s" * 32)
 BODY = {"station": "Sydney", "date": "2020-06-01", "observation": {"humidity_3pm": 90}}
@@ -49,7 +48,7 @@ def log_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def client(folders: Any, shelf: Shelf, log_url: str, store: ObservationStore, weather: Callable[..., Observations]
+def client(folders: Any, shelf: ModelCache, log_url: str, store: ObservationStore, weather: Callable[..., Observations]
            ) -> Iterator[TestClient]:  # fmt: skip
     run = store.ingestions.begin("demo", {})
     wrong = Quarantined("Sydney", date(2020, 1, 31), "humidity_3pm: outside 0 to 100 %", ["humidity_3pm"],
@@ -266,7 +265,7 @@ def test_metrics_count_predictions_by_station_and_class(client: TestClient) -> N
 
 
 def test_without_a_model_it_is_alive_but_not_ready(
-    log_url: str, store: ObservationStore, folders: Any, shelf: Shelf
+    log_url: str, store: ObservationStore, folders: Any, shelf: ModelCache
 ) -> None:
     folders.aliases.clear()
     predictor = Predictor(shelf, Neighbours(store))
@@ -280,36 +279,20 @@ def test_without_a_model_it_is_alive_but_not_ready(
 
 
 def test_explanations_are_ready_before_anybody_asks(
-    log_url: str, store: ObservationStore, folders: Any, shelf: Shelf, monkeypatch: pytest.MonkeyPatch, eventually: Any
+    log_url: str,
+    store: ObservationStore,
+    folders: Any,
+    shelf: ModelCache,
+    monkeypatch: pytest.MonkeyPatch,
+    eventually: Any,
 ) -> None:
     explained: list[Any] = []
-    monkeypatch.setattr("meteo.model.Estimator.contributions", lambda _, matrix: explained.append(matrix))
+    monkeypatch.setattr("meteo.models.bundle.Estimator.contributions", lambda _, matrix: explained.append(matrix))
     app = create_app(Predictor(shelf, Neighbours(store)), PredictionLog(connect(log_url)), store, TOKENS, folders,
                      poll_seconds=60)  # fmt: skip
     with TestClient(app):
         eventually(lambda: bool(explained))
     assert np.isnan(explained[0]).all()
-
-
-def test_an_arrow_stream_is_answered_by_one(client: TestClient) -> None:
-    given = pa.table({
-        "station": ["Sydney", "Sidney", "Perth"],
-        "date": pa.array([date(2020, 1, 30)] * 3, pa.date32()),
-        "humidity_3pm": pa.array([90.0, 50.0, None]),
-        "wind_dir_3pm": ["NW", None, "S"],
-    })  # fmt: skip
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, given.schema) as writer:
-        writer.write_table(given)
-    kind = {"Content-Type": "application/vnd.apache.arrow.stream"}
-    answer = client.post("/predict/batch", content=sink.getvalue().to_pybytes(), headers=kind)
-    found = pa.ipc.open_stream(answer.content).read_all().to_pylist()
-    asked = {"station": "Sydney", "date": "2020-01-30", "observation": {"humidity_3pm": 90.0, "wind_dir_3pm": "NW"}}
-    assert found[0]["probability"] == pytest.approx(client.post("/predict", json=asked).json()["probability"], abs=1e-6)
-    assert (found[1]["probability"], found[0]["error"]) == (None, None)
-    assert "Sydney" in found[1]["error"]
-    assert found[2]["model_version"] == "1"
-    assert client.post("/predict/batch", content=b"x", headers=kind).status_code == 422
 
 
 def test_past_predictions_come_with_what_then_fell(client: TestClient, admin: dict[str, str]) -> None:

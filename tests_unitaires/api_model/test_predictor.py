@@ -6,16 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from api_model.neighbours import FRESH_SECONDS, Neighbours
+from api_model.model_cache import ModelCache
+from api_model.neighbour_cache import FRESH_SECONDS, Neighbours
 from api_model.predictor import Predictor
-from api_model.shelf import Shelf
-from meteo.contract import Prediction, PredictRequest
+from api_model.scoring import Scoring
+from meteo.archive.store import ObservationStore
 from meteo.errors import InvalidInput, Unavailable, UnknownStation
-from meteo.model import Model
+from meteo.features.neighbours import Surroundings
+from meteo.features.station_row import STATIONS
+from meteo.models.bundle import Model
 from meteo.observation import Observations
-from meteo.row import STATIONS
-from meteo.store import ObservationStore
-from meteo.surroundings import Surroundings
+from meteo.schemas.forecasts import BatchError, PredictRequest
 
 Build = Callable[..., Observations]
 Put = Callable[[ObservationStore, Observations], None]
@@ -28,7 +29,7 @@ def ask(fields: dict[str, object], **more: object) -> PredictRequest:
 
 
 @pytest.fixture
-def predictor(shelf: Shelf, store: ObservationStore) -> Predictor:
+def predictor(shelf: ModelCache, store: ObservationStore) -> Predictor:
     found = Predictor(shelf, Neighbours(store))
     found.reload()
     return found
@@ -92,7 +93,7 @@ def test_a_day_to_come_and_an_unknown_station_are_refused(predictor: Predictor) 
         predictor.predict(ask({"humidity_3pm": 90.0}, station="Sidney"), "r", NOW)
 
 
-def test_before_a_model_is_loaded_nothing_is_answered(shelf: Shelf, store: ObservationStore) -> None:
+def test_before_a_model_is_loaded_nothing_is_answered(shelf: ModelCache, store: ObservationStore) -> None:
     empty = Predictor(shelf, Neighbours(store))
     empty.resume()
     assert not empty.loaded
@@ -107,7 +108,7 @@ def test_a_new_champion_is_swapped_in(predictor: Predictor, folders: Any) -> Non
 
 
 def test_when_the_registry_is_away_the_old_model_serves_on_even_after_a_restart(
-    predictor: Predictor, folders: Any, store: ObservationStore, shelf: Shelf
+    predictor: Predictor, folders: Any, store: ObservationStore, shelf: ModelCache
 ) -> None:
     folders.faults.append("away")
     again = Predictor(shelf, Neighbours(store))
@@ -120,7 +121,7 @@ def test_when_the_registry_is_away_the_old_model_serves_on_even_after_a_restart(
 
 
 def test_another_published_version_can_be_asked_for(predictor: Predictor) -> None:
-    assert not predictor.ready(ask({"humidity_3pm": 90.0}, model="2"))
+    assert predictor.basis(ask({"humidity_3pm": 90.0}, model="2")) is None
     assert predictor.predict(ask({"humidity_3pm": 90.0}, model="2"), "r", NOW).model.version == "2"
     assert predictor.predict(ask({"humidity_3pm": 90.0}), "r", NOW).model.version == "1"
     with pytest.raises(InvalidInput, match="no version 9"):
@@ -140,17 +141,22 @@ def test_a_batch_of_days_years_apart_reads_only_the_days_around_them(
 
     monkeypatch.setattr(store, "window", noted)
     days = ["2023-12-01", "2020-01-10", "2020-01-12", "2021-01-20"]
-    asked = [ask({"humidity_3pm": 90.0}, date=day) for day in days]
-    answers = predictor.batch(asked, "r", NOW)
-    assert [answer.date.isoformat() for answer in answers if isinstance(answer, Prediction)] == days
+    rows = [{"station": "Sydney", "date": day, "observation": {"humidity_3pm": 90.0}} for day in days]
+    scoring = Scoring(predictor, "r", NOW)
+    scoring.begin(len(rows))
+    scoring.take(rows)
+    list(scoring.score())
     assert [(last - first).days for first, last in read] == [3, 1, 1]
-    for request, answer in zip(asked, answers, strict=True):
-        assert isinstance(answer, Prediction)
-        assert answer.probability == pytest.approx(predictor.predict(request, "r", NOW).probability, abs=1e-6)
+    for row, answer in zip(rows, scoring.answer(rows, 0), strict=True):
+        assert not isinstance(answer, BatchError)
+        alone = predictor.predict(ask({"humidity_3pm": 90.0}, date=row["date"]), "r", NOW)
+        assert answer[1].date.isoformat() == row["date"]
+        assert answer[1].probability == pytest.approx(alone.probability, abs=1e-6)
+        assert answer[1].missing == alone.missing
 
 
 def test_the_map_is_computed_again_only_when_something_changed(
-    put: Put, folders: Any, store: ObservationStore, weather: Build, shelf: Shelf
+    put: Put, folders: Any, store: ObservationStore, weather: Build, shelf: ModelCache
 ) -> None:
     put(store, weather(stations=("Richmond", "Sydney"), days=30))
     clock = Clock()

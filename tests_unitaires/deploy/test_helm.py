@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -83,6 +84,67 @@ def test_no_secret_is_written_into_a_manifest(documents: list[dict[str, Any]]) -
         for container in pod["containers"]:
             for variable in container.get("env", []):
                 assert "value" not in variable or "SECRET" not in variable["name"], name
+
+
+def test_each_program_gets_its_own_secrets_only(documents: list[dict[str, Any]]) -> None:
+    given = {}
+    for name, pod in pods(documents).items():
+        (container,) = pod["containers"]
+        assert "secretRef" not in str(container.get("envFrom")), name
+        references = [entry["valueFrom"]["secretKeyRef"]["key"] for entry in container["env"] if "valueFrom" in entry]
+        given[name.removeprefix("rain-")] = set(references)
+    assert "METEO_GATEWAY__JWT_SECRET" in given["gateway"]
+    assert [name for name, keys in given.items() if "METEO_GATEWAY__JWT_SECRET" in keys] == ["gateway"]
+    assert {name for name, keys in given.items() if "METEO_MODELS_SECRET" in keys} <= {
+        "api-model",
+        "training",
+        "ingestion",
+        "housekeeping",
+    }
+    assert {name for name, keys in given.items() if "DATABASE_OWNER" in keys} == {"accounts-1"}
+    assert "METEO_SERVICE_SECRET" not in given["mlflow"]
+
+
+def test_what_is_too_old_is_removed_as_the_pipeline_does(renderer: Path) -> None:
+    """By the role that may, for the jobs' own may not see accounts."""
+    pipeline = (REPOSITORY / "src" / "airflow" / "dags" / "monitoring.py").read_text(encoding="utf-8")
+    tidied = re.findall(r'command\("tidy_\w+", "([^"]+)"\)', pipeline)
+    (container,) = pods(rendered(renderer))["rain-housekeeping"]["containers"]
+    assert tidied
+    assert container["command"][-1].split(" && ") == [f"python -m {command}" for command in tidied]
+    keys = {entry["name"]: entry["valueFrom"]["secretKeyRef"]["key"] for entry in container["env"]}
+    assert keys["METEO_STORE__GATEWAY_URL"] == "DATABASE_RETENTION"
+    assert keys["METEO_STORE__OBSERVATIONS_URL"] == keys["METEO_STORE__PREDICTIONS_URL"] == "DATABASE_JOBS"
+
+
+def test_every_job_may_ask_what_it_needs_to(renderer: Path) -> None:
+    documents = rendered(renderer)
+    jobs = {document["metadata"]["name"] for document in documents if document["kind"] == "CronJob"}
+    assert jobs == {"rain-ingestion", "rain-training", "rain-housekeeping"}
+    policies = {document["metadata"]["name"] for document in documents if document["kind"] == "NetworkPolicy"}
+    assert jobs <= policies
+
+
+def test_every_key_that_a_pod_asks_for_is_listed(documents: list[dict[str, Any]]) -> None:
+    listed = (CHART / "values.yaml").read_text(encoding="utf-8").split("# A Secret with")[1].split("secrets:")[0]
+    for name, pod in pods(documents).items():
+        for entry in pod["containers"][0]["env"]:
+            reference = entry.get("valueFrom", {}).get("secretKeyRef", {"optional": True})
+            assert reference.get("optional") or reference["key"] in listed.split(), (name, reference)
+
+
+def test_in_production_every_image_is_named_by_its_digest(renderer: Path) -> None:
+    for name, pod in pods(rendered(renderer, *SETS["airflow"])).items():
+        for container in pod["containers"]:
+            assert re.fullmatch(r"ghcr\.io/[a-z/_-]+@sha256:[0-9a-f]{64}", container["image"]), name
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+    values["images"]["byDigest"] = True
+    with pytest.raises(jsonschema.ValidationError, match="is a required property"):
+        jsonschema.validate(values, schema)
+    groups = ("gateway", "api_model", "streamlit_app", "mlflow", "jobs_all")
+    values["images"]["digests"] = dict.fromkeys(groups, "sha256:" + "0" * 64)
+    jsonschema.validate(values, schema)
 
 
 def test_only_the_arrows_of_the_design_pass(renderer: Path) -> None:

@@ -3,7 +3,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from home import Home, HomeError, choose_source
+from home import OWN, Home, HomeError, choose_source
 
 
 def test_secrets_are_random_private_and_kept(tmp_path: Path) -> None:
@@ -19,6 +19,52 @@ def test_secrets_are_random_private_and_kept(tmp_path: Path) -> None:
         if name != "METEO_INGEST__SOURCE":
             assert len(value) >= 32
             assert other.remembered[name] != value
+
+
+def test_each_package_finds_its_own_secrets_in_files_and_none_in_the_environment(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    given = {"METEO_STORE__GATEWAY_URL": "postgresql://g:pw@db/g", "METEO_GATEWAY__LIMITS": "redis://:pw@r",
+             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql://a:pw@db/a", "PATH": "/bin"}  # fmt: skip
+    home.decide("", given)
+    files = {package: {path.name for path in (tmp_path / "secrets" / package).iterdir()} for package in OWN}
+    assert files["gateway"] == {"METEO_SERVICE_SECRET", "METEO_GATEWAY__JWT_SECRET", "METEO_AIRFLOW__PASSWORD",
+                                "METEO_MLFLOW__PASSWORD",
+                                "METEO_STORE__GATEWAY_URL", "METEO_GATEWAY__LIMITS"}  # fmt: skip
+    assert "METEO_GATEWAY__JWT_SECRET" not in set().union(
+        *(names for name, names in files.items() if name != "gateway")
+    )
+    assert files["ingest"] == files["preprocessing"] == set(), "SQLite needs no address"
+    values = " ".join(home.environment(given).values())
+    assert not [name for name, value in home.remembered.items() if name != "METEO_INGEST__SOURCE" and value in values]
+    assert ":pw@" not in values
+    home.decide("", {})
+    assert not (tmp_path / "secrets" / "gateway" / "METEO_GATEWAY__LIMITS").exists()
+
+
+def test_a_folder_of_secrets_is_read_and_handed_on(tmp_path: Path) -> None:
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given" / "METEO_SERVICE_SECRET").write_text("of the operator\n")
+    home = Home(tmp_path / "home")
+    home.decide("", {"METEO_SECRETS": str(tmp_path / "given")})
+    for package in ("gateway", "api_model", "train"):
+        assert (home.secrets / package / "METEO_SERVICE_SECRET").read_text() == "of the operator"
+
+
+def test_a_home_that_others_could_read_is_closed(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.decide("", {})
+    (tmp_path / "outside").write_text("")
+    (home.folder / "logs" / "link").symlink_to(tmp_path / "outside")
+    for path in (home.folder, home.folder / "logs", home.folder / "logs" / "old.log", home.folder / "run" / "tool"):
+        if not path.is_dir():
+            path.write_text("")
+        path.chmod(0o777)
+    (tmp_path / "outside").chmod(0o666)
+    home.decide("", {})
+    modes = {path: stat.S_IMODE(path.lstat().st_mode) for path in home.folder.rglob("*") if not path.is_symlink()}
+    assert not {path: oct(mode) for path, mode in modes.items() if mode & 0o077}
+    assert stat.S_IMODE(home.folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "outside").stat().st_mode) == 0o666, "links are not followed"
 
 
 def test_airflow_gets_the_password_the_gateway_uses(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from home import HomeError
 
-from meteo.settings import Alerts, Settings
+from meteo.runtime.settings import Alerts, Settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FILES = REPOSITORY / "deploy" / "observability"

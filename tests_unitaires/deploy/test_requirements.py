@@ -10,9 +10,9 @@ UV = REPOSITORY / ".venv-tools" / "bin" / "uv"
 GROUPS = {
     "ingest": "ingest.__main__, ingest.demo.__main__",
     "preprocessing": "preprocessing.__main__",
-    "train": "train.__main__",
+    "train": "train.cli",
     "monitoring": "monitoring.__main__",
-    "api_model": "api_model.__main__, onnxruntime, pyarrow, xgboost",
+    "api_model": "api_model.__main__, onnxruntime, xgboost",
     "gateway": "gateway.__main__",
     "streamlit_app": "streamlit_app.__main__, streamlit_app.views.training",
 }

@@ -31,11 +31,39 @@ def test_secrets_are_random_safe_in_an_address_and_in_a_folder_of_their_owner(
     assert one.pop("METEO_GATEWAY__JWT_SECRET_PREVIOUS") == other.pop("METEO_GATEWAY__JWT_SECRET_PREVIOUS") == ""
     assert not set(one.values()) & set(other.values())
     for name in maker["RANDOM"]:
-        assert len(one[name]) >= 43
+        assert len(one[name]) >= 64
         assert not set(one[name]) & set("/+@:?#")
-    for name in maker["DATABASES"]:
-        assert f"meteo:{one['POSTGRES_PASSWORD']}@postgres/" in one[name]
+    for name, (_, password) in maker["ADDRESSES"].items():
+        assert one[password] in one[name]
+        assert [other for other in maker["RANDOM"] if one[other] in one[name]] == [password]
     Fernet(one["AIRFLOW_FERNET_KEY"])
+
+
+def test_a_program_that_entered_as_the_owner_of_all_gets_its_own_role(maker: dict[str, Any], tmp_path: Path) -> None:
+    tmp_path.mkdir(exist_ok=True)
+    (tmp_path / "POSTGRES_PASSWORD").write_text("mine")
+    (tmp_path / "DATABASE_MLFLOW").write_text("postgresql+psycopg2://meteo:mine@postgres/mlflow")
+    (tmp_path / "DATABASE_AIRFLOW").write_text("postgresql+psycopg2://me:chosen@elsewhere/airflow")
+    maker["fill"](tmp_path)
+    assert (tmp_path / "DATABASE_MLFLOW").read_text().startswith("postgresql+psycopg2://mlflow:")
+    assert (tmp_path / "DATABASE_AIRFLOW").read_text() == "postgresql+psycopg2://me:chosen@elsewhere/airflow"
+
+
+def test_no_container_gets_a_secret_that_another_program_reads() -> None:
+    services = yaml.safe_load((REPOSITORY / "docker-compose.yaml").read_text())["services"]
+    given = {
+        name: {entry if isinstance(entry, str) else entry["source"] for entry in service.get("secrets", [])}
+        for name, service in services.items()
+    }
+    holders = {
+        secret: {name for name, names in given.items() if secret in names} for secret in set().union(*given.values())
+    }
+    assert holders["DATABASE_METEO"] == {"accounts"}
+    assert holders["METEO_GATEWAY__JWT_SECRET"] == {"gateway", "gateway-2"}
+    assert holders["METEO_MODELS_SECRET"] == {"api-model", "api-model-2", "train", "airflow-worker"}
+    assert given["mlflow"] == {"DATABASE_MLFLOW", "METEO_MLFLOW__PASSWORD"}
+    assert given["console"] == given["demo"] == set()
+    assert given["preprocess"] == given["ingest"] == {"DATABASE_JOBS"}
 
 
 def test_what_is_there_stays(maker: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

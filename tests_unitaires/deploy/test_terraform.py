@@ -50,7 +50,7 @@ def test_both_clouds_give_the_chart_the_same() -> None:
 def test_the_secret_has_every_key_the_chart_asks_for(cloud: str) -> None:
     about = re.search(r"# A Secret with the keys below.*?\nsecrets:", CHART.read_text(encoding="utf-8"), re.DOTALL)
     assert about is not None
-    wanted = set(re.findall(r"\b(?:METEO|MLFLOW)_\w+", about[0]))
+    wanted = set(re.findall(r"\b(?:METEO|MLFLOW|DATABASE)_\w+", about[0]))
     made = re.search(r"secret_(?:data|string) = jsonencode\(\{(.*?)\n  \}\)", text(cloud), re.DOTALL)
     assert made is not None
     assert wanted <= set(re.findall(r"^    (\w+) +=", made[1], re.MULTILINE))

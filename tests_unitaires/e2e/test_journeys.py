@@ -1,19 +1,25 @@
 """What the whole running system does for those who speak to it by its pages or its API, on demo data."""
 
+import hashlib
 import re
+import shutil
 from collections.abc import Callable
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
+import psutil
 import pyarrow.parquet as pq
 import pytest
+from mlflow import MlflowClient
 from playwright.sync_api import expect
 
-from meteo.features import NAMES
-from meteo.registry import Registry
+from meteo.features.matrix import FEATURE_NAMES
+from meteo.models.card import CARD
+from meteo.models.published import CARD_TAG
+from meteo.models.registry import Registry
 from streamlit_app.language import catalogue
 
 pytestmark = pytest.mark.slow
@@ -115,23 +121,97 @@ def test_a_second_up_is_harmless_and_status_says_all_is_up(system: Any) -> None:
     assert system.machine("status").returncode == 0
 
 
+def _secrets(system: Any) -> list[str]:
+    """Those that `make up` made."""
+    lines = (system.home / "local.env").read_text().splitlines()
+    return [line.split("=", 1)[1] for line in lines if "SECRET" in line or "PASSWORD" in line or "FERNET" in line]
+
+
+def _mlflow(system: Any) -> str:
+    password = (system.home / "secrets" / "mlflow" / "METEO_MLFLOW__PASSWORD").read_text()
+    return f"http://meteo:{password}@127.0.0.1:{system.environment['METEO_MLFLOW__PORT']}"
+
+
+def _processes(system: Any) -> list[psutil.Process]:
+    """All that run for this home."""
+    root = psutil.Process(int((system.home / "run" / "supervisord.pid").read_text()))
+    return [root, *root.children(recursive=True)]
+
+
+def test_nothing_under_its_home_is_for_other_accounts(system: Any) -> None:
+    """After the pipelines above have run as well."""
+    places = [path for path in (system.home, *system.home.rglob("*")) if not path.is_symlink()]
+    assert len(places) > 100
+    opened = {str(path): oct(path.stat().st_mode) for path in places if path.exists() and path.stat().st_mode & 0o077}
+    assert opened == {}
+
+
+def test_no_process_has_a_secret_in_its_environment(system: Any) -> None:
+    secrets = _secrets(system)
+    for process in _processes(system):
+        environment = process.environ()
+        shown = [name for name, value in environment.items() for secret in secrets if secret in value]
+        assert shown == [], process.cmdline()
+
+
+def test_everything_listens_on_this_machine_alone(system: Any) -> None:
+    listening = {
+        (process.name(), *connection.laddr)
+        for process in _processes(system)
+        for connection in process.net_connections("inet")
+        if connection.status in (psutil.CONN_LISTEN, psutil.CONN_NONE)
+    }
+    assert len(listening) >= 6
+    assert {address for _, address, _ in listening} == {"127.0.0.1"}, listening
+
+
 def test_no_secret_is_in_any_log(system: Any) -> None:
-    secrets = [line.split("=", 1)[1] for line in (system.home / "local.env").read_text().splitlines()
-               if "SECRET" in line or "PASSWORD" in line or "FERNET" in line]  # fmt: skip
-    secrets += [login["password"] for login in system.logins.values()]
+    secrets = _secrets(system) + [login["password"] for login in system.logins.values()]
     assert len(secrets) >= 7
     for log in (system.home / "logs").glob("*.log"):
         text = log.read_text(errors="replace")
         assert not [each for each in secrets if each in text], log
 
 
+def _aside(work: Callable[..., Any], *given: Any) -> Any:
+    """In a thread of its own: Playwright keeps an event loop running in this one."""
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(work, *given).result()
+
+
+def test_a_version_that_only_mlflow_vouches_for_never_serves(system: Any, eventually: Callable[..., None]) -> None:
+    """A copy of the champion of which one byte of the card was changed, its digest and a signature with it."""
+    mlflow = _mlflow(system)
+    secret = (system.home / "secrets" / "api_model" / "METEO_MODELS_SECRET").read_text()
+    registry = Registry(mlflow, "rain-tomorrow", secret)
+    with system.client("admin") as client:
+        champion = _aside(registry.require, "champion")
+        card = system.home / "mlflow" / "artifacts" / champion.source.removeprefix("mlflow-artifacts:/") / CARD
+        changed = card.read_bytes().replace(b'"kind": "', b'"kind": " ')
+        copy = card.parent.with_name("changed")
+        shutil.copytree(card.parent, copy)
+        (copy / CARD).write_bytes(changed)
+        tags = {**champion.tags, CARD_TAG: hashlib.sha256(changed).hexdigest()}
+        version = MlflowClient(mlflow, mlflow).create_model_version(
+            registry.name, champion.source.rpartition("/")[0] + "/changed", champion.run_id, tags=tags
+        ).version  # fmt: skip
+        _aside(registry.point, "champion", str(version))
+        try:
+            eventually(lambda: "not signed" in str(client.get("/model").json()["problem"]), seconds=60)
+            assert client.get("/model").json()["version"] == champion.version
+        finally:
+            _aside(registry.point, "champion", champion.version)
+        eventually(lambda: client.get("/model").json()["problem"] is None, seconds=60)
+
+
 def test_the_api_gives_the_same_probability_as_the_batch_pipeline(system: Any, tmp_path: Path) -> None:
     """Stored days, asked one by one through both services, against the rows that preprocessing made in bulk."""
-    mlflow = f"http://127.0.0.1:{system.environment['METEO_MLFLOW__PORT']}"
-    with closing(Registry(mlflow, "rain-tomorrow")) as registry:
-        champion = registry.load(registry.require("champion"), tmp_path)
-    table = pq.read_table(system.home / "dvc" / "features.parquet")
-    matrix = np.column_stack([table[name].to_numpy() for name in NAMES]).astype(np.float32)
+    mlflow = _mlflow(system)
+    secret = (system.home / "secrets" / "train" / "METEO_MODELS_SECRET").read_text()
+    registry = Registry(mlflow, "rain-tomorrow", secret)
+    champion = _aside(registry.load, _aside(registry.require, "champion"), tmp_path)
+    table = pq.read_table(system.home / "dvc" / "training" / "features.parquet")
+    matrix = np.column_stack([table[name].to_numpy() for name in FEATURE_NAMES]).astype(np.float32)
     batch = champion.probability(matrix)
     station, day = table["station"].to_pylist(), table["day"].to_pylist()
     bearer = system.token("admin")

@@ -61,18 +61,25 @@ def mails() -> Iterator[list[email.message.EmailMessage]]:
 
 @pytest.fixture(scope="module")
 def admin(system: Any) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=system.gateway, trust_env=False, timeout=60) as client:
-        bearer = system.token("admin")
-        key = client.post("/me/keys", json={"label": "pipelines"}, headers=bearer).raise_for_status().json()["key"]
-        client.headers["Authorization"] = f"Bearer {key}"
+    with system.client("admin") as client:
         yield client
+
+
+def read(admin: httpx.Client, path: str, **params: Any) -> Any:
+    """What is answered, asked again while a service behind is too busy to answer in time."""
+
+    def answered() -> httpx.Response | None:
+        answer = admin.get(path, params=params)
+        return None if answer.status_code == 503 else answer
+
+    return wait_for(answered).raise_for_status().json()
 
 
 def finished(admin: httpx.Client, dag: str, run_id: str) -> dict[str, Any]:
     """The run with its tasks, once it has ended."""
     deadline = time.monotonic() + PIPELINE_SECONDS
     while True:
-        run: dict[str, Any] = admin.get(f"/admin/runs/{dag}/{run_id}").raise_for_status().json()
+        run: dict[str, Any] = read(admin, f"/admin/runs/{dag}/{run_id}")
         if run["state"] in ("success", "failed"):
             return run
         assert time.monotonic() < deadline, run
@@ -87,7 +94,7 @@ def launched(admin: httpx.Client, dag: str, **asked: Any) -> str:
 
 
 def runs(admin: httpx.Client, dag: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = admin.get("/admin/runs", params={"dag": dag, "limit": 100}).raise_for_status().json()
+    found: list[dict[str, Any]] = read(admin, "/admin/runs", dag=dag, limit=100)
     return found
 
 
@@ -273,18 +280,23 @@ _LEARNS_WRONGLY = """
 import sys
 from dataclasses import replace
 import numpy as np
-from meteo.settings import Settings
-from train.__main__ import _recipe, _registry
+from meteo.models.registry import Registry
+from meteo.runtime import job
+from meteo.runtime.settings import Settings
 from train.dataset import Dataset
 from train.fit import fit
+from train.jobs import recipe_of
 from train.publish import publish
 settings = Settings()
-dataset = Dataset.read(settings.workspace)
-wrongly = {"shuffled": np.random.default_rng(0).permutation, "opposite": lambda label: 1 - label}[sys.argv[1]]
+dataset = Dataset.read(settings.training_data)
+def nearly_always(label): return np.arange(len(label)) % 50 > 0
+wrongly = {"shuffled": np.random.default_rng(0).permutation, "rain": nearly_always}[sys.argv[1]]
 def wrong(part): return replace(part, label=wrongly(part.label))
 bad = replace(dataset, train=wrong(dataset.train), validation=wrong(dataset.validation))
-model = fit(bad, _recipe(settings, "xgboost", {"rounds": 50}), sys.argv[1], "", lambda _: None)
-print(publish(model, bad, _registry(settings), "training", settings.workspace / "dvc.lock")[1])
+def work():
+    model = fit(bad, recipe_of(settings, "xgboost", {"rounds": 50}), sys.argv[1], "", lambda _: None)
+    return {"version": publish(model, bad, Registry.of(settings), "training", settings.workspace / "dvc.lock")[1]}
+job.run("wrong training", settings, work)
 """
 
 
@@ -292,7 +304,7 @@ def test_a_challenger_that_learnt_nonsense_is_refused_and_the_champion_serves_on
     system: Any, admin: httpx.Client
 ) -> None:
     champion = served(admin)
-    bad = command(system, "-c", _LEARNS_WRONGLY, "shuffled")
+    bad = learn_wrongly(system, "shuffled")
     verdict = command(system, "-m", "train", "promote")
     assert '"promoted": false' in verdict
     assert "worse than the champion" in verdict
@@ -307,7 +319,7 @@ def test_forecasts_that_got_worse_are_noticed_and_a_training_mends_them(system: 
     demo = system.environment["METEO_INGEST__DEMO_URL"]
     stations = [place["name"] for place in admin.get("/stations").json() if place["latest"]]
     champion = served(admin)
-    bad = command(system, "-c", _LEARNS_WRONGLY, "opposite")
+    bad = learn_wrongly(system, "rain")
     asked = {"expected": champion, "reason": "to see what happens"}
     assert admin.post(f"/admin/models/{bad}/promote", json=asked).status_code == 200
     before = {run["run_id"] for run in runs(admin, "training")}
@@ -359,19 +371,18 @@ def test_every_query_of_every_dashboard_returns_data(system: Any, admin: httpx.C
     assert empty == []
 
 
+def learn_wrongly(system: Any, how: str) -> str:
+    """The version that is published."""
+    version: str = json.loads(command(system, "-c", _LEARNS_WRONGLY, how))["version"]
+    return version
+
+
 def command(system: Any, *arguments: str) -> str:
     """The last line that a Python of the project's environment prints."""
-    environment = {**system.environment, **_remembered(system)}
-    done = subprocess.run(
-        [environment["METEO_PYTHON"], *arguments], env=environment, capture_output=True, text=True, check=True
-    )
-    return done.stdout.splitlines()[-1]
-
-
-def _remembered(system: Any) -> dict[str, str]:
-    lines = (system.home / "local.env").read_text(encoding="utf-8").splitlines()
+    environment = {**system.environment, "METEO_SECRETS": str(system.home / "secrets" / "train")}
     python = str(next(iter(_processes(system, "gateway"))).cmdline()[0])
-    return {**dict(line.split("=", 1) for line in lines if line), "METEO_PYTHON": python}
+    done = subprocess.run([python, *arguments], env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1]
 
 
 def _processes(system: Any, *words: str) -> Iterator[psutil.Process]:

@@ -80,10 +80,13 @@ def test_runs_that_are_no_looks_for_drift_are_not_shown(root: httpx.Client, stor
     assert root.get(f"/admin/drift/{OTHER}").status_code == 404
 
 
-@pytest.mark.parametrize("report", ["1", "..", "A" * 32, "a" * 33, "%2e%2e%2fmodels"])
+@pytest.mark.parametrize(
+    "report", ["1", "..", "A" * 32, "a" * 33, "%2e%2e%2fmodels", "never-was", "a%00b", "%F0%9F%92%A7", "x" * 3000]
+)
 def test_what_is_no_id_never_reaches_mlflow(root: httpx.Client, behind: Any, report: str) -> None:
     before = len(behind.calls)
-    assert root.get(f"/admin/drift/{report}").status_code in (404, 422)
+    for path in ("", "/report"):
+        assert root.get(f"/admin/drift/{report}{path}").status_code == 404
     assert len(behind.calls) == before
 
 

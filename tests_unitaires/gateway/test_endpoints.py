@@ -11,9 +11,9 @@ from fastapi.routing import APIRoute
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse
 
 from gateway.app import create_app
-from gateway.services import Services, _admin, _current
-from meteo import logs
-from meteo.auth import Caller, ServiceTokens
+from gateway.dependencies import Services, _admin, _current, _login
+from meteo.runtime import logs
+from meteo.runtime.service_tokens import Caller, ServiceTokens
 
 LogIn = Callable[[str], dict[str, str]]
 PREDICTION = {"station": "Sydney", "date": "2024-01-01", "observation": {"humidity_3pm": 80}}
@@ -21,8 +21,8 @@ PREDICTION = {"station": "Sydney", "date": "2024-01-01", "observation": {"humidi
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def permissions(services: Services) -> dict[str, str]:
-    """Who may call each route, read off its dependencies."""
+def dependencies(services: Services) -> dict[str, set[Any]]:
+    """What each route depends on."""
 
     def needed(dependant: Any) -> set[Any]:
         return {dependant.call}.union(*(needed(part) for part in dependant.dependencies))
@@ -33,11 +33,16 @@ def permissions(services: Services) -> dict[str, str]:
         route = stack.pop()
         if isinstance(route, APIRoute):
             calls = needed(route.dependant)
-            who = "admin" if _admin in calls else "user" if _current in calls else "anyone"
-            found.update({f"{method} {route.path_format}": who for method in route.methods or ()})
+            found.update({f"{method} {route.path_format}": calls for method in route.methods or ()})
         elif hasattr(route, "original_router"):
             stack.extend(route.original_router.routes)
     return found
+
+
+def permissions(services: Services) -> dict[str, str]:
+    """Who may call each route."""
+    return {route: "admin" if _admin in calls else "user" if _current in calls else "anyone"
+            for route, calls in dependencies(services).items()}  # fmt: skip
 
 
 def test_every_route_is_for_whom_the_table_says(services: Services) -> None:
@@ -49,6 +54,28 @@ def test_every_route_is_for_whom_the_table_says(services: Services) -> None:
             allowed = [role for role, mark in zip(("anyone", "user", "admin"), cells[1:], strict=True) if mark == "yes"]
             told[cells[0]] = allowed[0]
     assert permissions(services) == told
+
+
+def test_an_api_key_may_call_what_the_page_says(
+    client: httpx.Client, services: Services, log_in: LogIn, behind: Any
+) -> None:
+    lines = (REPOSITORY / "docs/permissions.md").read_text(encoding="utf-8").splitlines()
+    told = {line.strip("- `") for line in lines if line.startswith("- `")}
+    declared = {route for route, calls in dependencies(services).items() if _login in calls}
+    assert declared == told
+    root = log_in("root")
+    made = client.post("/me/keys", json={"label": "x"}, headers=root).json()
+    key = {"Authorization": f"Bearer {made['key']}"}
+    admins = {route for route, who in permissions(services).items() if who == "admin"}
+    for route in sorted(declared | admins):
+        method, path = route.split()
+        filled = path.replace("{version}", "1").replace("{prefix}", made["prefix"]).replace("{username}", "ann")
+        answer = client.request(method, filled.replace("{dag}", "training"), headers=key)
+        assert (answer.status_code, "login" in answer.json()["detail"]) == (403, True), route
+    assert behind.calls == []
+    refused = [entry["detail"]["path"] for entry in services.audit.latest(200, "root", "access")]
+    assert len(refused) == len(admins), "who tries an admin's route is in the audit"
+    assert client.get("/me/keys", headers=root).json()[0]["prefix"] == made["prefix"]
 
 
 def test_anonymous_calls_are_refused_and_admin_routes_refuse_users(
@@ -71,16 +98,15 @@ def test_anonymous_calls_are_refused_and_admin_routes_refuse_users(
             assert client.request(method, concrete, headers=bearer).status_code == 403, route
 
 
-def test_a_prediction_goes_through_unparsed_on_behalf_of_the_user(
+def test_a_prediction_goes_through_as_it_is_on_behalf_of_the_user(
     client: httpx.Client, behind: Any, log_in: LogIn
 ) -> None:
-    behind.answers["POST /predict"] = JSONResponse({"probability": 0.5})
     body = json.dumps(PREDICTION, indent=3).encode()
     answer = client.post("/predict", content=body, headers={
         **log_in("ann"), "X-Request-ID": "request-0001", "X-User": "root", "X-Role": "admin",
         "Forwarded": "for=1.2.3.4",
     })  # fmt: skip
-    assert answer.json() == {"probability": 0.5}
+    assert answer.json()["probability"] == 0.5
     _, _, headers, sent = behind.calls[-1]
     assert sent == body
     assert headers["x-request-id"] == "request-0001"
@@ -158,12 +184,52 @@ def test_a_second_trigger_while_one_runs_is_a_conflict(client: httpx.Client, beh
     assert "manual__0" in answer.json()["detail"]
 
 
+def test_what_the_training_job_would_take_is_taken(client: httpx.Client, behind: Any, log_in: LogIn) -> None:
+    behind.airflow()
+    runs = "/api/v2/dags/training/dagRuns"
+    behind.answers[f"GET {runs}"] = JSONResponse({"dag_runs": [], "total_entries": 0})
+    behind.answers[f"POST {runs}"] = JSONResponse({"dag_run_id": "manual__1"})
+    root = log_in("root")
+    asked: dict[str, Any]
+    for asked in ({}, {"params": {}}, {"params": {"max_depth": 4, "eta": 0.3, "lambda": 1, "rounds": 50}},
+                  {"model": "random_forest", "params": {"n_estimators": 20}}, {"model": "logistic"}):  # fmt: skip
+        assert client.post("/admin/training", json=asked, headers=root).status_code == 202
+        assert json.loads(behind.calls[-1][3])["conf"] == asked
+    for infinite in ("NaN", "Infinity", "1e400"):
+        wrong = client.post("/admin/training", content=f'{{"params": {{"eta": {infinite}}}}}', headers=root)
+        assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "params.eta")
+    assert "a number from 0.001 to 1" in wrong.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/stations/Sydney/observations", "/predictions", "/admin/quality", "/admin/data-quality"]
+)
+def test_a_range_that_ends_before_it_starts_is_refused(
+    client: httpx.Client, behind: Any, log_in: LogIn, path: str
+) -> None:
+    root = log_in("root")
+    wrong = client.get(f"{path}?start=2024-02-01&end=2024-01-31", headers=root)
+    errors = [{"field": "end", "message": "must not be before start, 2024-02-01"}]
+    assert (wrong.status_code, wrong.json()["errors"]) == (422, errors)
+    assert behind.calls == []
+    assert client.get(f"{path}?start=2024-02-01&end=2024-02-01", headers=root).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("path", "body", "field"),
     [("/admin/ingestion", {"start": "2024-02-30"}, "start"), ("/admin/ingestion", {"sources": "demo"}, "sources"),
      ("/admin/ingestion", {"stations": ["Sidney"]}, "station"), ("/admin/ingestion", {"source": "ftp"}, "source"),
      ("/admin/ingestion", {"start": "2024-02-01", "end": "2024-01-01"}, "end"),
-     ("/admin/training", {"model": "oracle"}, "model"), ("/admin/training", {"params": 3}, "params")],
+     ("/admin/training", {"model": "oracle"}, "model"), ("/admin/training", {"params": 3}, "params"),
+     ("/admin/monitoring", {"days": 7}, "days"), ("/admin/monitoring", [], "body"),
+     *(("/admin/training", {"params": {name: value}}, f"params.{name}") for name, value in (
+         ("depth", 3), ("max_depth", 0), ("max_depth", 17), ("max_depth", 6.5), ("max_depth", "6"), ("max_depth", None),
+         ("max_depth", True), ("max_depth", [6]), ("max_depth", 10**400), ("eta", -0.1), ("eta", {}), ("C", 1),
+         ("n_estimators", 100), ("nthread", 64), ("objective", "count:poisson"))),
+     ("/admin/training", {"params": {"x\u0000y": 1}}, "params"),
+     ("/admin/training", {"model": "logistic", "params": {"eta": 0.1}}, "params.eta"),
+     ("/admin/training", {"model": "logistic", "params": {"C": 0}}, "params.C"),
+     ("/admin/training", {"model": "random_forest", "params": {"rounds": 10}}, "params.rounds")],
 )  # fmt: skip
 def test_wrong_parameters_are_refused_before_airflow_sees_them(
     client: httpx.Client, behind: Any, log_in: LogIn, path: str, body: Any, field: str
@@ -221,7 +287,7 @@ def test_the_log_line_tells_who_asked_what_and_how_long_the_upstream_took(
         "ann", "/stations", 200, "request-0042",
     )  # fmt: skip
     assert 0 < first["upstream_ms"] <= first["ms"]
-    assert (second["route"], second["status"]) == ("/stations/{station}/observations", 422)
+    assert (second["route"], second["status"]) == ("unmatched", 422)
     assert (third["route"], third["status"], "user" in third) == ("unmatched", 404, False)
     assert ann["Authorization"][7:] not in stream.getvalue()
 
@@ -251,9 +317,8 @@ def test_the_same_key_starts_a_pipeline_once(client: httpx.Client, behind: Any, 
 def test_a_promotion_is_passed_on_and_audited_with_before_and_after(
     client: httpx.Client, behind: Any, log_in: LogIn, services: Services
 ) -> None:
-    behind.answers["POST /models/4/promote"] = JSONResponse({"version": "4", "previous": "3"})
-    behind.answers["POST /models/5/promote"] = JSONResponse({"detail": "no"}, 409)
-    behind.answers["POST /models/rollback"] = JSONResponse({"version": "3", "previous": "4"})
+    problem = {"title": "Conflict", "status": 409, "detail": "no"}
+    behind.answers["POST /models/5/promote"] = JSONResponse(problem, 409, media_type="application/problem+json")
     root = log_in("root")
     why = {"reason": "better in the tropics", "expected": "3"}
     assert client.post("/admin/models/4/promote", json=why, headers=root).json() == {"version": "4", "previous": "3"}
@@ -294,7 +359,8 @@ def test_a_file_that_is_handed_in_is_passed_on_as_it_is_and_audited(
 def test_a_decision_on_a_refused_row_is_passed_on_and_audited(
     client: httpx.Client, behind: Any, log_in: LogIn, services: Services
 ) -> None:
-    behind.answers["POST /quarantine/8/discard"] = JSONResponse({"detail": "decided already"}, 409)
+    problem = {"title": "Conflict", "status": 409, "detail": "decided already"}
+    behind.answers["POST /quarantine/8/discard"] = JSONResponse(problem, 409, media_type="application/problem+json")
     root = log_in("root")
     assert client.post("/admin/quarantine/7/release", headers=root).status_code == 200
     assert client.post("/admin/quarantine/8/discard", headers=root).status_code == 409

@@ -1,4 +1,5 @@
 import base64
+import hmac
 import json
 import time
 from collections.abc import Callable
@@ -10,9 +11,9 @@ import jwt
 import pytest
 from sqlalchemy import delete, update
 
-from gateway.services import Services
-from gateway.tables import USERS
-from meteo.database import writing
+from gateway.dependencies import Services
+from gateway.tables import SESSIONS, USERS
+from meteo.runtime.database import writing
 
 SECRET, PASSWORD = "j" * 40, "correct horse battery"
 LogIn = Callable[[str], dict[str, str]]
@@ -95,6 +96,59 @@ def test_forged_expired_and_odd_tokens_are_refused_alike(client: httpx.Client, l
     assert me(client, signed()) == 200
 
 
+@pytest.mark.parametrize("name", ["sub", "sid", "jti", "exp", "iat", "nbf"])
+def test_a_required_claim_of_another_kind_is_refused(client: httpx.Client, log_in: LogIn, name: str) -> None:
+    sid = jwt.decode(log_in("ann")["Authorization"][7:], options={"verify_signature": False})["sid"]
+    body, now = claims(sid=sid), int(time.time())
+    odd: list[Any] = [
+        "",
+        "\0",
+        "a\0b",
+        "\ud800",
+        None,
+        True,
+        False,
+        [],
+        {},
+        [body[name]],
+        {"": body[name]},
+        float("nan"),
+    ]
+    if name in ("sub", "sid", "jti"):
+        odd += [0, 7, 1.5]
+    else:
+        odd += [str(now), str(now + 900), "soon", float("inf"), float("-inf"), 10**400 if name != "exp" else -(10**400)]
+    header = {"alg": "HS256", "typ": "at+jwt"}
+    answers = [
+        client.get("/me", headers={"Authorization": f"Bearer {signed(header, {**body, name: value})}"}) for value in odd
+    ]
+    assert [answer.status_code for answer in answers] == [401] * len(odd)
+    assert len({answer.json()["detail"] for answer in answers}) == 1
+    assert me(client, signed(header, body)) == 200, "the same, without a defect"
+
+
+def signed(header: dict[str, Any], body: dict[str, Any]) -> str:
+    """A token made by hand: a library would refuse to write what it refuses to read."""
+    unsigned = forged(header, body).rpartition(".")[0]
+    mac = hmac.digest(SECRET.encode(), unsigned.encode(), "sha256")
+    return f"{unsigned}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+
+
+def test_what_answers_with_a_secret_may_be_stored_by_nobody(client: httpx.Client, log_in: LogIn) -> None:
+    root = log_in("root")
+    login = client.post("/token", data={"username": "ann", "password": PASSWORD})
+    made = client.post("/admin/users", json={"username": "eve"}, headers=root)
+    answers = [
+        login,
+        client.post("/token/refresh", json={"refresh_token": login.json()["refresh_token"]}),
+        client.post("/me/keys", json={"label": "x"}, headers=root),
+        made,
+        client.patch("/admin/users/eve", json={"reset_password": True}, headers=root),
+    ]
+    assert [answer.is_success for answer in answers] == [True] * 5
+    assert {answer.headers.get("cache-control") for answer in answers} == {"no-store"}
+
+
 def test_a_token_edited_under_the_old_signature_is_refused(client: httpx.Client, log_in: LogIn) -> None:
     header, body, signature = log_in("ann")["Authorization"][7:].split(".")
     text = base64.urlsafe_b64decode(body + "==").replace(b'"ann"', b'"root"')
@@ -116,6 +170,30 @@ def test_a_refresh_gives_a_new_pair_once_and_reuse_ends_the_session(client: http
     assert me(client, second["access_token"]) == 401
     assert client.post("/token/refresh", json={"refresh_token": second["refresh_token"]}).status_code == 401
     assert [entry["action"] for entry in services.audit.latest(1)] == ["refresh"]
+
+
+def test_a_refreshed_session_can_be_refreshed_again(client: httpx.Client) -> None:
+    pair = client.post("/token", data={"username": "ann", "password": PASSWORD}).json()
+    for _ in range(3):
+        answer = client.post("/token/refresh", json={"refresh_token": pair["refresh_token"]})
+        assert answer.status_code == 200
+        pair = answer.json()
+    assert me(client, pair["access_token"]) == 200
+
+
+def test_an_expired_session_neither_lets_in_nor_gives_a_token(client: httpx.Client, services: Services) -> None:
+    pair = client.post("/token", data={"username": "ann", "password": PASSWORD}).json()
+    with writing(services.users._engine) as connection:
+        connection.execute(update(SESSIONS).values(expires_at=int(time.time())))
+    assert me(client, pair["access_token"]) == 401
+    assert client.post("/token/refresh", json={"refresh_token": pair["refresh_token"]}).status_code == 401
+
+
+@pytest.mark.parametrize("scheme", ["Basic", "Token", "Bearer Bearer", ""])
+def test_a_good_token_under_another_scheme_is_refused(client: httpx.Client, log_in: LogIn, scheme: str) -> None:
+    token = log_in("ann")["Authorization"].removeprefix("Bearer ")
+    assert client.get("/me", headers={"Authorization": f"{scheme} {token}".strip()}).status_code == 401
+    assert client.get("/me", headers={"Authorization": f"bearer {token}"}).status_code == 200
 
 
 def test_of_two_refreshes_at_once_exactly_one_wins(client: httpx.Client) -> None:

@@ -10,7 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from gateway.upstream import Breaker, Through, Upstream
+from gateway.circuit_breaker import CircuitBreaker
+from gateway.model_api import StreamedAnswer
+from gateway.upstream import Upstream
 from meteo.errors import NotFound, Unavailable, UpstreamFailed
 
 
@@ -68,30 +70,30 @@ class Clock:
 
 def test_after_five_failures_nobody_asks_until_one_probe_has_succeeded() -> None:
     clock = Clock()
-    breaker = Breaker(clock)
+    breaker = CircuitBreaker(clock)
     for _ in range(4):
-        assert breaker.wait() is None
-        breaker.tell(False)
-    breaker.tell(True)
+        assert breaker.retry_after() is None
+        breaker.record(False)
+    breaker.record(True)
     for _ in range(5):
-        assert breaker.wait() is None
-        breaker.tell(False)
-    assert breaker.wait() == Breaker.OPEN_SECONDS
-    clock.now += Breaker.OPEN_SECONDS
-    assert breaker.wait() is None, "the probe"
-    assert breaker.wait() is not None, "all others wait for it"
-    breaker.tell(False)
-    assert breaker.wait() == Breaker.OPEN_SECONDS
-    clock.now += Breaker.OPEN_SECONDS
-    assert breaker.wait() is None
-    breaker.tell(None)
-    assert breaker.wait() is None, "a probe that was given up is made by the next"
-    breaker.tell(True)
-    assert breaker.wait() is None
+        assert breaker.retry_after() is None
+        breaker.record(False)
+    assert breaker.retry_after() == CircuitBreaker.OPEN_SECONDS
+    clock.now += CircuitBreaker.OPEN_SECONDS
+    assert breaker.retry_after() is None, "the probe"
+    assert breaker.retry_after() is not None, "all others wait for it"
+    breaker.record(False)
+    assert breaker.retry_after() == CircuitBreaker.OPEN_SECONDS
+    clock.now += CircuitBreaker.OPEN_SECONDS
+    assert breaker.retry_after() is None
+    breaker.record(None)
+    assert breaker.retry_after() is None, "a probe that was given up is made by the next"
+    breaker.record(True)
+    assert breaker.retry_after() is None
 
 
 def test_a_service_that_comes_back_is_asked_again(serve: Callable[[Any], str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Breaker, "OPEN_SECONDS", 0.3)
+    monkeypatch.setattr(CircuitBreaker, "OPEN_SECONDS", 0.3)
     asked = 0
     broken = True
 
@@ -177,10 +179,16 @@ def test_clients_that_read_slowly_open_no_breaker_for_the_others(serve: Callable
         async def send(_: Any) -> None:
             return
 
-        for _ in range(Breaker.FAILURES):
-            through = Through(upstream, upstream.asking("GET", "long", deadline=0.2), lambda _, __: {})
+        async def receive() -> Any:
+            await asyncio.Event().wait()
+
+        async def head(_: int, __: Any) -> dict[str, str]:
+            return {}
+
+        for _ in range(CircuitBreaker.FAILURES):
+            through = StreamedAnswer(upstream, upstream.asking("GET", "long", deadline=0.2), head)
             with pytest.raises(UpstreamFailed, match="broke off"):
-                await through({}, send, send)  # type: ignore[arg-type]
+                await through({}, receive, send)
         assert (await upstream.call("GET", "x")).text == "well"
         await upstream.close()
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from gateway.services import Services
+from gateway.dependencies import Services
 from gateway.users import Users, bootstrap
-from meteo.database import connect
 from meteo.errors import Conflict, InvalidInput
+from meteo.runtime.database import connect
 
 
 @pytest.fixture

@@ -13,9 +13,10 @@ import pytest
 from ingest.job import Ingestion, Request
 from ingest.landing import Landing
 from ingest.sources import FileSource, Found, Known, Missing, NotModified, RawFile, UploadSource
+from meteo.archive.store import ObservationStore
 from meteo.errors import InvalidInput, MixedSources, Unavailable, UnreadableFile
 from meteo.observation import FIELDS
-from meteo.store import ObservationStore
+from meteo.runtime.database import connect
 
 HEADER = ",".join(["Date", "Location", *(field.history for field in FIELDS)])
 
@@ -255,6 +256,32 @@ def test_real_files_are_not_mixed_into_simulated_weather(store: ObservationStore
     with pytest.raises(MixedSources):
         handed_in(store, tmp_path)
     assert [each.name for each in store.uploads.waiting()] == ["early.csv"]
+
+
+@pytest.mark.parametrize(
+    ("whole", "damaged"),
+    [
+        (b"0.2", b"0.\x002"),
+        (b"0.2", b"\x1b[31m0.2"),
+        (b"0.2", b"0.2\xff"),
+        (b"Sydney", b"Syd\x00ney"),
+        (b"Sydney", b"\x00"),
+        (b"2024-01-01", b"2024-01-\x0001"),
+        (b"Rainfall", b"Rain\x00fall"),
+        (b"NA", b"\x00"),
+    ],
+)
+def test_a_file_of_control_characters_ends_no_ingestion(
+    database: str, tmp_path: Path, whole: bytes, damaged: bytes
+) -> None:
+    store = ObservationStore(connect(database))
+    store.create()
+    store.uploads.put("damaged.csv", history(("2024-01-01", "Sydney", "0.2")).replace(whole, damaged), "root")
+    store.uploads.put("good.csv", history(("2024-01-02", "Perth", "0.2")), "root")
+    handed_in(store, tmp_path)
+    assert store.window(stations=["Perth"]).column("rainfall").tolist() == [0.2]
+    assert store.uploads.waiting() == []
+    store.engine.dispose()
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 1_000_001])

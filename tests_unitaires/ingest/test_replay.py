@@ -9,10 +9,10 @@ from ingest.job import Ingestion, Request
 from ingest.landing import Landing
 from ingest.replay import Replay
 from ingest.sources import Found, RawFile
+from meteo.archive.store import ObservationStore
+from meteo.archive.tables import OBSERVATIONS
 from meteo.errors import NotFound
 from meteo.observation import FIELDS
-from meteo.store import ObservationStore
-from meteo.tables import OBSERVATIONS
 
 HEADER = ",".join(["Date", "Location", *(field.history for field in FIELDS)])
 

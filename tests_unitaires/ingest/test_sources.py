@@ -125,6 +125,20 @@ def test_trouble_that_stays_is_said_after_some_attempts(bom: Any, reply: Reply, 
     assert time.monotonic() - began < 10
 
 
+def test_each_fault_between_ingestion_and_source_costs_its_attempts(
+    bom: Any, reply: Reply, fault_proxy: Callable[[str], Any], each_fault: Callable[..., None],
+    outcome: Callable[..., set[int]],
+) -> None:  # fmt: skip
+    bom.answers = [reply(200, b"data")]
+    proxy = fault_proxy(bom.address)
+
+    def ask() -> set[int]:
+        options: dict[str, Any] = {"user_agent": "tests", "timeout_seconds": 1, "attempts": 2, "backoff_seconds": 0}
+        return outcome(lambda: read(BomSource(proxy.address, [SYDNEY], [date(2024, 1, 1)], **options)))
+
+    each_fault("ingestion → source", proxy, ask, most_seconds=4)
+
+
 def test_an_answer_that_says_nothing_known_is_not_repeated(bom: Any, reply: Reply) -> None:
     bom.answers = [reply(302, Location="http://elsewhere/")]
     with pytest.raises(Unavailable, match="answered 302"):

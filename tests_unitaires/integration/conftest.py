@@ -19,10 +19,10 @@ import httpx
 import pytest
 
 from gateway.users import Role, Users
-from meteo.database import connect
-from meteo.model import CARD
+from meteo.archive.store import ObservationStore
+from meteo.models.card import CARD
 from meteo.observation import Observations
-from meteo.store import ObservationStore
+from meteo.runtime.database import connect
 
 PASSWORD = "correct horse battery staple"
 READY_SECONDS = 60
@@ -163,7 +163,8 @@ def open_house(
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("METEO_")},
             "METEO_HOME": str(home), "METEO_SERVICE_SECRET": "s" * 40, "METEO_GATEWAY__JWT_SECRET": "j" * 40,
-            "METEO_GATEWAY__PREDICTIONS_USER": "100000/minute",
+            "METEO_MODELS_SECRET": "m" * 40,
+            "METEO_GATEWAY__PREDICTIONS_USER": "100000/minute", "METEO_GATEWAY__BATCH_ROWS_USER": "100000000/hour",
             **{f"METEO_{name.upper()}__PORT": str(port) for name, port in ports.items()},
             **{f"METEO_{name}": value for name, value in settings.items()},
         }  # fmt: skip

@@ -19,10 +19,10 @@ from sqlalchemy import text
 
 from ingest import __main__
 from ingest.demo.month_file import month_file
-from meteo.database import connect, only_one
 from meteo.errors import Conflict
 from meteo.observation import FIELDS, INDEX, Observations
-from meteo.settings import Settings
+from meteo.runtime.database import connect, only_one
+from meteo.runtime.settings import Settings
 from meteo.station import station
 
 KILLS = 60
@@ -30,7 +30,7 @@ FORKER = """
 import os, sys
 from pathlib import Path
 from ingest import __main__ as ingest
-from meteo.settings import Settings
+from meteo.runtime.settings import Settings
 for home in sys.stdin:
     child = os.fork()
     if not child:

@@ -87,7 +87,9 @@ def test_a_number_that_is_none_is_refused_by_name(ann: httpx.Client, value: str)
     ids=lambda body: str(body)[:40],
 )  # fmt: skip
 def test_a_body_that_is_no_question_is_refused(ann: httpx.Client, body: str | bytes) -> None:
-    refused(predicted(ann, body))
+    problem = refused(predicted(ann, body))
+    assert problem["detail"], "it says what is wrong"
+    assert "probability" not in problem
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 import soak
 from sqlalchemy import select
 
-from meteo.database import connect
-from meteo.prediction_log import PREDICTIONS
+from meteo.forecasts.prediction_log import PREDICTIONS
+from meteo.runtime.database import connect
 
 SECONDS = 20
 

@@ -12,9 +12,9 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from gateway.upstream import Breaker
-from meteo.database import connect
-from meteo.prediction_log import PREDICTIONS
+from gateway.circuit_breaker import CircuitBreaker
+from meteo.forecasts.prediction_log import PREDICTIONS
+from meteo.runtime.database import connect
 
 PREDICTION = {"station": "Sydney", "date": "2020-02-10", "observation": {"humidity_3pm": 80}}
 DEADLINE_SECONDS = 10
@@ -113,9 +113,13 @@ def ann(lone: Any) -> Iterator[httpx.Client]:
 def behind(lone: Any, ann: httpx.Client) -> Iterator[Misbehaving]:
     server = Misbehaving(lone.ports["api_model"])
     yield server
+    seen = len(server.requests)
     server.behave = says(JSON + b"Connection: close\r\nContent-Length: 2\r\n\r\n{}")
-    assert ann.get("/model").status_code == 200, "one fault does not open the breaker"
-    server.close()
+    try:
+        assert ann.get("/model").status_code == 502, "no model's card"
+        assert len(server.requests) == seen + 1, "one fault does not open the breaker"
+    finally:
+        server.close()
 
 
 @pytest.mark.parametrize(
@@ -163,19 +167,21 @@ def test_a_batch_that_breaks_off_is_not_taken_for_whole(ann: httpx.Client, behin
 
 def test_a_service_that_is_down_is_asked_no_more_until_a_probe_succeeds(lone: Any, ann: httpx.Client) -> None:
     server = Misbehaving(lone.ports["api_model"])
-    for _ in range(Breaker.FAILURES):
+    for _ in range(CircuitBreaker.FAILURES):
         assert ann.post("/predict", json=PREDICTION).status_code == 503
-    assert len(server.requests) == Breaker.FAILURES
+    assert len(server.requests) == CircuitBreaker.FAILURES
     began = time.monotonic()
     answers = [ann.post("/predict", json=PREDICTION) for _ in range(20)]
     assert {answer.status_code for answer in answers} == {503}
-    assert {int(answer.headers["retry-after"]) <= Breaker.OPEN_SECONDS for answer in answers} == {True}
+    assert {int(answer.headers["retry-after"]) <= CircuitBreaker.OPEN_SECONDS for answer in answers} == {True}
     assert time.monotonic() - began < 3
-    assert len(server.requests) == Breaker.FAILURES, "spared while it is down"
-    body = b'{"probability": 0.5}'
-    server.behave = says(JSON + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-    time.sleep(Breaker.OPEN_SECONDS)
-    assert [ann.post("/predict", json=PREDICTION).status_code for _ in range(5)] == [200] * 5
+    assert len(server.requests) == CircuitBreaker.FAILURES, "spared while it is down"
+    server.behave = says(JSON + b"Connection: close\r\nContent-Length: 2\r\n\r\n{}")
+    time.sleep(CircuitBreaker.OPEN_SECONDS)
+    assert [ann.post("/predict", json=PREDICTION).status_code for _ in range(5)] == [502] * 5, (
+        "an answer, if no forecast"
+    )
+    assert len(server.requests) == CircuitBreaker.FAILURES + 5
     server.close()
 
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import make_url
 
-from meteo.database import connect
+from meteo.runtime.database import connect
 
 PREDICTION = {"station": "Sydney", "date": "2020-02-10", "observation": {"humidity_3pm": 80}}
 WORKERS = 3
@@ -16,11 +16,12 @@ WORKERS = 3
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def house(request: pytest.FixtureRequest, open_house: Callable[..., Any], redis: str) -> Any:
-    several = {"GATEWAY__WORKERS": str(WORKERS), "GATEWAY__LIMITS": redis, "GATEWAY__PREDICTIONS_USER": "10/minute"}
+    several = {"GATEWAY__WORKERS": str(WORKERS), "GATEWAY__LIMITS": redis, "GATEWAY__PREDICTIONS_USER": "10/minute",
+               "GATEWAY__BATCH_ROWS_USER": "10/hour", "GATEWAY__BATCH_ROWS_ADMIN": "20/hour"}  # fmt: skip
     if request.param == "postgresql":
         several["STORE__GATEWAY_URL"] = request.getfixturevalue("postgres")()
     house = open_house(**several)
-    for name in ("zoe", "kim", "boss"):
+    for name in ("zoe", "kim", "amy", "boss"):
         name = f"{name}-{request.param}"
         house.add(name, "admin" if name.startswith("boss") else "user")
     house.kind = request.param
@@ -73,6 +74,21 @@ def test_all_workers_count_together(house: Any) -> None:
         for _ in range(12)
     ]
     assert [answer.status_code for answer in bad] == [401] * 10 + [429] * 2
+
+
+def test_a_batch_is_charged_by_its_rows_all_or_none(house: Any, boss: httpx.Client) -> None:
+    def ask(client: httpx.Client, rows: int) -> tuple[int, int]:
+        answer = client.post("/predict/batch", json=[PREDICTION] * rows)
+        assert (len(answer.json()) == rows) == (answer.status_code == 200)
+        return answer.status_code, int(answer.headers["RateLimit-Remaining"])
+
+    with house.client(f"amy-{house.kind}") as amy:
+        assert [ask(amy, rows) for rows in (6, 5, 4, 1)] == [(200, 4), (429, 0), (200, 0), (429, 0)]
+        refused = amy.post("/predict/batch", json=[PREDICTION])
+        assert refused.headers["content-type"] == "application/problem+json"
+        assert int(refused.headers["Retry-After"]) > 0
+        assert len(amy.get("/predictions").json()) == 10, "no row of what was refused is answered or logged"
+    assert ask(boss, 15) == (200, 5)
 
 
 def test_metrics_are_of_all_workers(house: Any, boss: httpx.Client) -> None:

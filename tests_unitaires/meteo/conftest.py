@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from meteo.database import connect
-from meteo.store import ObservationStore
+from meteo.archive.store import ObservationStore
+from meteo.runtime.database import connect
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from meteo.observation import (
     Observations,
     compass_name,
     compass_sector,
+    from_items,
     rain_period,
     rain_tomorrow,
 )
@@ -103,6 +104,58 @@ def test_limits_hold_the_records_of_australia_and_refuse_wrong_units() -> None:
     assert not BY_NAME["temp_9am"].accepts(293.15)
     assert not BY_NAME["pressure_9am"].accepts(101_325)
     assert not BY_NAME["humidity_3pm"].accepts(100.5)
+
+
+def test_the_limits_themselves_are_taken() -> None:
+    humidity = BY_NAME["humidity_3pm"]
+    assert [humidity.accepts(value) for value in (-0.1, 0, 100, 100.1)] == [False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("field", "cell", "value"),
+    [
+        ("rainfall", " 1.2 ", 1.2),
+        ("wind_speed_9am", "Calm", 0.0),
+        ("wind_dir_9am", "NNW", 15.0),
+        ("min_temp", "-3", -3.0),
+    ],
+)
+def test_a_cell_is_read_as_its_field_means_it(field: str, cell: str, value: float) -> None:
+    assert BY_NAME[field].read(cell) == value
+
+
+@pytest.mark.parametrize("cell", ["", " ", "NA"])
+def test_a_blank_cell_is_missing_and_not_zero(cell: str) -> None:
+    assert np.isnan(BY_NAME["rainfall"].read(cell))
+
+
+@pytest.mark.parametrize(
+    ("field", "cell"),
+    [
+        ("wind_gust_speed", "Calm"),
+        ("rainfall", "Calm"),
+        ("rainfall", "trace"),
+        ("rainfall", "calm"),
+        ("rainfall", "na"),
+        ("rainfall", "nan"),
+        ("rainfall", "1e400"),
+        ("wind_speed_9am", "CALM"),
+    ],
+)
+def test_a_cell_that_is_no_number_is_refused_and_told(field: str, cell: str) -> None:
+    with pytest.raises(ValueError, match=f"'{cell}' is not a number"):
+        BY_NAME[field].read(cell)
+
+
+def test_items_come_back_as_they_were(rows: Build) -> None:
+    given = rows(("Sydney", "2020-01-01", {"rainfall": 1, "wind_dir_9am": "NNW"}), ("Perth", "2020-01-02", {}))
+    columns = list(zip(*(item.values() for item in given.items()), strict=True))
+    back = from_items(given.station.tolist(), given.day.tolist(), columns)
+    np.testing.assert_array_equal(back.values, given.values)
+    assert back.values.dtype == float
+    assert (back.station.tolist(), back.day.tolist()) == (given.station.tolist(), given.day.tolist())
+    with pytest.raises(ValueError, match="zip"):
+        from_items(given.station.tolist(), given.day.tolist(), columns[:-1])
 
 
 def test_columns_of_different_length_are_refused() -> None:

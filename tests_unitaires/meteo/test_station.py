@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from meteo.errors import UnknownStation
-from meteo.station import by_product, station, stations
+from meteo.station import by_product, nearest, station, stations
 
 
 def test_there_are_49_stations_in_australia() -> None:
@@ -39,6 +39,21 @@ def test_an_unknown_station_is_refused_with_the_nearest_names() -> None:
         station("Sidney")
     assert refusal.value.nearest[0] == "Sydney"
     assert refusal.value.fields[0][0] == "station"
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("alice springs", "AliceSprings"), ("MELBORNE", "Melbourne"), ("Mount  Gambier", "MountGambier")],
+)
+def test_names_are_guessed_from_what_people_type(typed: str, meant: str) -> None:
+    assert nearest(typed)[0] == meant
+
+
+def test_no_more_names_are_guessed_than_asked_for() -> None:
+    assert len(nearest("Melbourne")) <= 3
+    assert nearest("Melbourne Airport", limit=1) == ["MelbourneAirport"]
+    assert len(nearest("Melbourne Airport", limit=2)) == 2
+    assert nearest("Zzyzx") == []
 
 
 @pytest.mark.parametrize("name", ["Sydney\n", "Sydney\x00", "sydney", "\u202eSydney", "", "x" * 5000])

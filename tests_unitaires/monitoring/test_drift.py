@@ -7,10 +7,10 @@ import pytest
 
 from ingest.demo.climate import Climate
 from ingest.demo.weather import Weather
+from meteo.features.station_row import STATIONS
 from meteo.observation import INDEX, NAMES
-from meteo.row import STATIONS
-from monitoring.departures import CHANNELS, Panel
 from monitoring.drift import ALL, BASE, EVERY, STUCK_DAYS, WINDOW, Alarm, Watch
+from monitoring.spatial_residuals import CHANNELS, Panel
 
 TAUGHT = 640
 SYDNEY = STATIONS.index("Sydney")

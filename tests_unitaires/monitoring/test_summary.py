@@ -1,7 +1,8 @@
 """Drift of a day, of what arrived and of what forecasts were asked with."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,9 @@ import pytest
 
 from ingest.demo.climate import Climate
 from ingest.demo.weather import Weather
+from meteo.forecasts.prediction_log import Record
 from meteo.observation import INDEX, NAMES, Observations
-from meteo.prediction_log import Record
-from monitoring.report import LIMITS, METHODS, draw, known_rows, same_season
+from monitoring.report import LIMITS, METHODS, compare, known_rows, page, same_season
 from monitoring.summary import find
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::pandas.errors.Pandas4Warning")
@@ -37,11 +38,11 @@ def changed(weather: Observations, station: str | None, names: Sequence[str], fa
     return Observations(weather.station, weather.day, values)
 
 
-def asked_with(weather: Observations, subject: str = "ann") -> list[Record]:
+def asked_with(weather: Observations) -> list[Record]:
     """Forecasts asked with the last week's rows of one station."""
     rows = weather[(weather.station == "Sydney") & (weather.day > np.datetime64(END) - 7)]
     return [
-        Record(str(day), datetime(2024, 12, 1, tzinfo=UTC), "r", subject, "Sydney", day,
+        Record(str(day), datetime(2024, 12, 1, tzinfo=UTC), "r", "ann", "Sydney", day,
                {name: value for name, value in item.items() if value is not None}, 0.5, 0.5, True, "1")
         for day, item in zip(rows.day.tolist(), rows.items(), strict=True)
     ]  # fmt: skip
@@ -51,9 +52,10 @@ def test_sound_instruments_and_honest_inputs_are_quiet(weather: Observations) ->
     drift = find(weather, asked_with(weather))
     assert (drift.verdict, drift.day) == ("quiet", END)
     assert (drift.observations.verdict, drift.served.verdict) == ("quiet", "quiet")
-    assert drift.served.rows == 7
-    assert drift.observations.drawn is not None
-    assert "wind_speed_3pm" in drift.observations.drawn.html
+    assert len(drift.served.recent) == 7
+    page = drift.observations.page()
+    assert page is not None
+    assert "wind_speed_3pm" in page
 
 
 def test_a_fault_at_one_station_is_drift_of_what_arrived_and_not_of_what_was_asked(weather: Observations) -> None:
@@ -67,8 +69,6 @@ def test_inputs_in_other_units_are_drift_of_what_was_asked_only(weather: Observa
     drift = find(weather, asked_with(changed(weather, "Sydney", WINDS, 1 / 3.6)))
     assert (drift.verdict, drift.observations.verdict, drift.served.verdict) == ("drift", "quiet", "drift")
     assert {(alarm.station, alarm.channel) for alarm in drift.served.alarms} == {("Sydney", "wind")}
-    own = find(weather, asked_with(changed(weather, "Sydney", WINDS, 1 / 3.6), "smoke-test"))
-    assert own.served.verdict == "not enough data", "the smoke test's questions are nobody's"
 
 
 def test_a_field_unlike_its_season_everywhere_is_named(weather: Observations) -> None:
@@ -102,12 +102,30 @@ def test_method_and_threshold_are_pinned_whatever_the_number_of_rows() -> None:
         return found
 
     for size in (200, 5000):
-        drawn = draw(rows(size, 10), rows(size, 0), with_page=False)
-        assert drawn is not None
-        found = {column.field: column for column in drawn.columns}
+        found = {column.field: column for column in compare(rows(size, 10), rows(size, 0))}
         assert (found["pressure_3pm"].method, found["wind_dir_3pm"].method) == ("wasserstein", "jensenshannon")
         assert found["pressure_3pm"].distance == pytest.approx(2.0, abs=0.25), "10 hPa are 2 standard deviations"
         assert found["pressure_3pm"].drifted
         assert not found["wind_dir_3pm"].drifted
-    assert draw(rows(10, 0), rows(5000, 0)) is None
+    assert compare(rows(10, 0), rows(5000, 0)) == ()
     assert len(known_rows(np.concatenate([rows(3, 0), np.full((2, len(NAMES)), np.nan)]))) == 3
+
+
+def test_the_distances_are_those_that_evidently_shows(weather: Observations) -> None:
+    recent = weather.values[weather.day > np.datetime64(END) - 7]
+    season = weather.values[weather.day < np.datetime64(END) - 330]
+    columns = compare(recent, season)
+    assert [column.field for column in columns] == list(NAMES)
+    shown = page(recent, season, columns)
+    for column in columns:
+        assert f"{column.distance:.6f}"[:-1] in shown, column.field
+
+
+def test_pages_are_drawn_on_one_day_of_so_many_and_whenever_something_drifts(weather: Observations) -> None:
+    quiet = find(weather, asked_with(weather))
+    week = [replace(quiet, day=END + timedelta(days=number)) for number in range(7)]
+    assert [day.has_pages(1) for day in week] == [True] * 7
+    assert sum(day.has_pages(7) for day in week) == 1
+    broken = find(changed(weather, "Cobar", WINDS, 1 / 3.6), [])
+    assert all(replace(broken, day=day.day).has_pages(7) for day in week)
+    assert not replace(quiet, day=None).has_pages(1)

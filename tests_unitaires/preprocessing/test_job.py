@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,13 +14,18 @@ import httpx
 import pytest
 from moto.server import ThreadedMotoServer
 
-from meteo.database import connect
-from meteo.ingestions import STORED, FileRecord
-from meteo.merge import Batch
+from meteo.archive.ingestions import STORED, FileRecord
+from meteo.archive.merge import Batch
+from meteo.archive.store import ObservationStore
+from meteo.models.card import CLIMATE
+from meteo.models.registry import Registry
 from meteo.observation import Observations
-from meteo.store import ObservationStore
+from meteo.runtime.database import connect
+from meteo.runtime.settings import Settings
+from train.dataset import Dataset
 
 Build = Callable[..., Observations]
+KEY = "k" * 40
 
 
 def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -66,7 +73,7 @@ def test_a_change_of_the_split_rebuilds_the_features_only(
     assert isinstance(first, dict)
     assert isinstance(later, dict)
     assert later["snapshot.parquet"] == first["snapshot.parquet"]
-    assert later["features.parquet"] != first["features.parquet"]
+    assert later["training"] != first["training"]
 
 
 @pytest.fixture
@@ -86,31 +93,76 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.stop()
 
 
+@pytest.fixture(scope="module")
+def mlflow(tmp_path_factory: pytest.TempPathFactory, eventually: Callable[..., None]) -> Iterator[str]:
+    """The port of a real MLflow."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+    command = [str(Path(sys.executable).with_name("mlflow")), "server", "--port", port, "--workers", "1",
+               "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}",
+               "--artifacts-destination", str(folder / "artifacts")]  # fmt: skip
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
+
+    def answers() -> bool:
+        try:
+            return httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    try:
+        eventually(answers, 300)
+        yield port
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=30)
+
+
 @pytest.mark.parametrize("remote", ["folder", "s3"])
-def test_what_a_model_was_trained_on_is_restored_by_its_version(
-    tmp_path: Path, weather: Build, remote: str, request: pytest.FixtureRequest
-) -> None:
+def test_what_a_published_model_was_trained_on_is_restored_by_its_card(
+    tmp_path: Path, weather: Build, remote: str, mlflow: str, monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:  # fmt: skip
     """From the remote alone: the workspace and its cache are gone, and newer data have come since."""
     if remote == "s3":
         request.getfixturevalue("s3")
-    fill(tmp_path, weather(days=60))
-    versions = summary(run(tmp_path, "preprocessing"))["versions"]
-    assert isinstance(versions, dict)
-    names = ("features.parquet", "snapshot.parquet")
-    original = {name: (tmp_path / "dvc" / name).read_bytes() for name in names}
-    fill(tmp_path, weather(days=70))
-    summary(run(tmp_path, "preprocessing"))
+    for name, value in (("MLFLOW__PORT", mlflow), ("TRAIN__MODEL_NAME", remote), ("TRAIN__KIND", "logistic"),
+                        ("TRAIN__MINIMUM_ROWS", "100"), ("GIT_COMMIT", "c" * 40), ("MODELS_SECRET", KEY)):  # fmt: skip
+        monkeypatch.setenv(f"METEO_{name}", value)
+    fill(tmp_path, weather(days=200))
+    version = summary(run(tmp_path, "preprocessing"))["data_version"]
+    trained = summary(run(tmp_path, "train"))
+    seen = Dataset.read(tmp_path / "dvc" / "training")
+    fill(tmp_path, weather(days=210))
+    assert summary(run(tmp_path, "preprocessing"))["data_version"] != version
     shutil.rmtree(tmp_path / "dvc")
     assert (tmp_path / "dvc-remote").exists() == (remote == "folder")
 
+    settings = Settings()
+    registry = Registry(settings.mlflow.address, settings.train.model_name, KEY)
+    published = registry.require("challenger")
+    (tmp_path / "bundle").mkdir()
+    card = registry.load(published, tmp_path / "bundle").card
+    assert {card.data_version, published.tags["data_version"], trained["data_version"]} == {version}
+    assert {card.git_commit, published.tags["git_commit"]} == {"c" * 40}
+
     to = tmp_path / "restored"
-    found = summary(run(tmp_path, "preprocessing", "restore", versions["features.parquet"], "--to", str(to)))
-    assert {name: found[name] for name in names} == {name: versions[name] for name in names}
-    assert {name: (to / name).read_bytes() for name in names} == original
-    assert sorted(path.name for path in to.iterdir()) == sorted(names)
+    found = summary(run(tmp_path, "preprocessing", "restore", card.data_version, "--to", str(to)))
+    assert found["data_version"] == version
+    assert sorted(path.name for path in to.iterdir()) == ["climate.json", "features.parquet", "snapshot.parquet"]
+    restored = Dataset.read(to)
+    for part in ("train", "validation", "test"):
+        then, now = getattr(seen, part), getattr(restored, part)
+        assert (then.matrix.tobytes(), then.label.tobytes()) == (now.matrix.tobytes(), now.label.tobytes())
+    assert restored.climate.text() == seen.climate.text() == (tmp_path / "bundle" / CLIMATE).read_text()
+    assert restored.past.values.tobytes() == seen.past.values.tobytes()
 
 
-@pytest.mark.parametrize(("version", "sentence"), [("0" * 32, "cannot be had from"), ("latest", "a data version is")])
+@pytest.mark.parametrize(
+    ("version", "sentence"),
+    [(f"{0:032}.dir", "cannot be had from"), ("latest", "a data version is"), (f"{0:032}", "is of a single file")],
+)
 def test_a_version_that_is_none_is_refused(tmp_path: Path, version: str, sentence: str) -> None:
     done = run(tmp_path, "preprocessing", "restore", version, "--to", str(tmp_path / "to"))
     assert done.returncode == 1

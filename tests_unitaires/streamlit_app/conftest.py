@@ -1,17 +1,19 @@
 """A small gateway that behaves as the contract says, over real HTTP."""
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from meteo.database import connect
+from meteo.runtime.database import connect
 from streamlit_app.client import Gateway
 from streamlit_app.drafts import Drafts
 from streamlit_app.session import ConsoleSessions
@@ -24,15 +26,26 @@ class FakeGateway:
     life: int = 900
     made: int = 0
     live: set[str] = field(default_factory=set)
+    unspent: set[str] = field(default_factory=set)
     simulated: bool = True
     asked: list[str] = field(default_factory=list)
     peers: list[str] = field(default_factory=list)
+    cookies: list[dict[str, str]] = field(default_factory=list)
+    frozen: dict[str, threading.Event] = field(default_factory=dict)
+    """Refresh tokens that are not answered before their event."""
 
     def pair(self) -> Response:
         self.made += 1
         self.live.add(f"access-{self.made}")
+        self.unspent.add(f"refresh-{self.made}")
         return JSONResponse({"access_token": f"access-{self.made}", "refresh_token": f"refresh-{self.made}",
                              "token_type": "bearer", "expires_in": self.life})  # fmt: skip
+
+    def spend(self, refresh: str) -> bool:
+        """Whether a refresh token is good, which it is once."""
+        good = refresh in self.unspent and bool(self.live)
+        self.unspent.discard(refresh)
+        return good
 
     def app(self) -> Starlette:
         async def answer(request: Request) -> Response:
@@ -43,10 +56,17 @@ class FakeGateway:
             if call == "POST /token":
                 form = await request.form()
                 self.peers.append(request.headers.get("x-forwarded-for", ""))
-                return self.pair() if form["password"] == "right password" else _problem(401)
+                self.cookies.append(request.cookies)
+                if form["password"] != "right password":
+                    return _problem(401)
+                answer = self.pair()
+                answer.set_cookie("device-ann", f"login-{self.made}", 60, path="/token", httponly=True)
+                return answer
             if call == "POST /token/refresh":
                 body = await request.json()
-                return self.pair() if body["refresh_token"] == f"refresh-{self.made}" and self.live else _problem(401)
+                if body["refresh_token"] in self.frozen:
+                    await run_in_threadpool(self.frozen[body["refresh_token"]].wait, 10)
+                return self.pair() if self.spend(body["refresh_token"]) else _problem(401)
             if call == "GET /broken":
                 return Response("<html>", 200 if request.query_params else 500)
             if call == "GET /away":
@@ -75,10 +95,8 @@ def fake() -> FakeGateway:
 
 
 @pytest.fixture
-def gateway(fake: FakeGateway, serve: Callable[[Any], str]) -> Iterator[Gateway]:
-    found = Gateway(serve(fake.app()))
-    yield found
-    found._client.close()
+def gateway(fake: FakeGateway, serve: Callable[[Any], str]) -> Gateway:
+    return Gateway(serve(fake.app()))
 
 
 @pytest.fixture

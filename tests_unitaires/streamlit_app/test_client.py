@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -26,7 +27,6 @@ def test_a_gateway_that_is_away_is_said_to_be() -> None:
     away = Gateway("http://127.0.0.1:9")
     with pytest.raises(Unavailable, match=r"does not answer \(request [0-9a-f]{32}\)"):
         away.status()
-    away._client.close()
 
 
 def test_who_one_is_comes_from_the_gateway(gateway: Gateway, fake: Any) -> None:
@@ -36,3 +36,24 @@ def test_who_one_is_comes_from_the_gateway(gateway: Gateway, fake: Any) -> None:
     with pytest.raises(NotAuthenticated):
         gateway.me(tokens.access)
     assert fake.asked[-2] == "POST /logout"
+
+
+def test_each_fault_between_console_and_gateway_costs_a_deadline(
+    fake: Any, serve: Callable[[Any], str], fault_proxy: Callable[[str], Any], each_fault: Callable[..., None],
+    outcome: Callable[..., set[int]],
+) -> None:  # fmt: skip
+    proxy = fault_proxy(serve(fake.app()))
+    console = Gateway(proxy.address, seconds=1.0)
+    each_fault("console → gateway", proxy, lambda: outcome(console.status), most_seconds=3)
+
+
+def test_an_answer_without_end_is_not_taken_in(serve: Callable[[Any], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    async def endless(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(20):
+            await send({"type": "http.response.body", "body": b" " * 1000, "more_body": True})
+        await send({"type": "http.response.body"})
+
+    monkeypatch.setattr("streamlit_app.client._MOST_BYTES", 10_000)
+    with pytest.raises(Unavailable):
+        Gateway(serve(endless)).status()

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from meteo.database import connect
+from meteo.runtime.database import connect
 from streamlit_app.drafts import Drafts
 
 TYPED = {"typed temp_3pm Sydney": 23.4, "typed wind": "NNW", "typed date": date(2026, 11, 21), "typed gap": None,

@@ -3,10 +3,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from meteo import features
-from meteo.climate import Climate
+from meteo.features.climatology import Climate
+from meteo.features.matrix import feature_matrix
+from meteo.features.neighbours import Surroundings
 from meteo.observation import Observations, rain_tomorrow
-from meteo.surroundings import Surroundings
 from train.dataset import Dataset, Part
 from train.fit import Recipe
 
@@ -22,7 +22,7 @@ def dataset(weather: Callable[..., Observations]) -> Dataset:
 
     def part(first: int, last: int) -> Part:
         chosen = np.flatnonzero((age >= first) & (age < last) & ~np.isnan(label))
-        return Part(rows[chosen], features.features(rows[chosen], around, climate), label[chosen])
+        return Part(rows[chosen], feature_matrix(rows[chosen], around, climate), label[chosen])
 
     return Dataset(part(0, 500), part(500, 600), part(600, 730), past, climate, simulated=True)
 

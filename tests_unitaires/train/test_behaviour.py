@@ -3,9 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from meteo.features import NAMES
-from meteo.model import GRAPH, LINEAR, LinearReasons, Model, linear_file, seal
-from train import export
+from meteo.features.matrix import FEATURE_NAMES
+from meteo.models.bundle import Model, seal
+from meteo.models.card import GRAPH
+from meteo.models.explanations import LINEAR, LinearReasons, linear_file
+from train import onnx_export
 from train.behaviour import CHECKS, behaviour, objections
 from train.dataset import Dataset
 from train.fit import Recipe, fit
@@ -18,11 +20,11 @@ def good(dataset: Dataset, recipe: Recipe) -> Model:
 
 def linear_model(good: Model, **weights: float) -> Model:
     """A model that knows only these features."""
-    weight = [weights.get(name, 0.0) for name in NAMES]
-    zeros = [0.0] * len(NAMES)
+    weight = [weights.get(name, 0.0) for name in FEATURE_NAMES]
+    zeros = [0.0] * len(FEATURE_NAMES)
     reasons = LinearReasons(-1.0, zeros, zeros, weight, zeros)
-    files = {GRAPH: export.linear(reasons), LINEAR: linear_file(reasons)}
-    golden = np.zeros((1, len(NAMES)), np.float32)
+    files = {GRAPH: onnx_export.linear(reasons), LINEAR: linear_file(reasons)}
+    golden = np.zeros((1, len(FEATURE_NAMES)), np.float32)
     return seal(files, good.climate, golden, good.card.model_copy(update={"kind": "logistic"}))
 
 

@@ -2,11 +2,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn import metrics
 
 from meteo.errors import InvalidInput, NotEnoughData
+from meteo.forecasts.verification import best_threshold
 from train.dataset import Dataset
-from train.fit import Recipe, fit
-from train.models import KINDS
+from train.fit import Recipe, fit, lessons
+from train.kinds import KINDS
 
 
 def quiet(_: str) -> None:
@@ -24,6 +26,22 @@ def test_a_fit_learns_and_its_card_tells_how_well(dataset: Dataset, recipe: Reci
     assert int(card.params["rounds"]) > 0
     assert (card.data_version, card.git_commit, card.simulated) == ("d" * 32, "c" * 40, True)
     assert card.split["train_start"] < card.split["validation_start"] < card.split["test_start"]
+
+
+def test_the_threshold_is_the_best_of_the_validation_period_and_judged_on_the_holdout(
+    dataset: Dataset, recipe: Recipe
+) -> None:
+    model = fit(dataset, recipe, "", "", quiet)
+    kind, validation = KINDS[recipe.kind], dataset.validation
+    _, _, early = lessons(dataset, recipe)
+    chances, _ = kind.tune_on_validation(early, validation, kind.parameters(recipe.params), recipe.seed, quiet)
+    assert model.card.threshold == best_threshold(validation.label, chances)
+    assert model.card.threshold != 0.5, "or a constant would do"
+    told = model.probability(dataset.test.matrix) >= model.card.threshold
+    wet, scored = dataset.test.label, model.card.metrics
+    expected = {"accuracy": metrics.accuracy_score(wet, told), "precision": metrics.precision_score(wet, told),
+                "recall": metrics.recall_score(wet, told), "f1": metrics.f1_score(wet, told)}  # fmt: skip
+    assert {name: scored[name] for name in expected} == pytest.approx(expected)
 
 
 def test_the_same_recipe_gives_the_same_bytes_of_predictions(dataset: Dataset, recipe: Recipe) -> None:
@@ -60,4 +78,5 @@ def test_a_period_without_rain_is_refused(dataset: Dataset, recipe: Recipe) -> N
 def test_a_parameter_the_kind_does_not_take_is_refused_by_name() -> None:
     with pytest.raises(InvalidInput, match="depth") as refusal:
         KINDS["xgboost"].parameters({"depth": 3})
-    assert refusal.value.fields == (("params.depth", "unknown"),)
+    ((field, right),) = refusal.value.fields
+    assert (field, right.partition(",")[0]) == ("params.depth", "is no parameter of xgboost")

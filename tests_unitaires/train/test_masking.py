@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 
-from meteo import features, row, surroundings
+from meteo.features import neighbours, station_row
+from meteo.features.matrix import FEATURE_NAMES
 from meteo.observation import INDEX, Observations
 from train.dataset import Dataset, Part
 from train.masking import AFTERNOON, MORNING, masked
 
-AROUND = slice(len(row.NAMES) + 9, len(row.NAMES) + 9 + len(surroundings.NAMES))
+AROUND = slice(len(station_row.NAMES) + 9, len(station_row.NAMES) + 9 + len(neighbours.NAMES))
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def test_some_rows_have_all_some_part_and_some_none_of_their_surroundings(sparse
 
 
 def test_some_masked_rows_know_that_it_rained_but_not_how_much(sparse: Part) -> None:
-    rained = sparse.matrix[:, features.NAMES.index("rain_today")]
+    rained = sparse.matrix[:, FEATURE_NAMES.index("rain_today")]
     amount = sparse.observations.column("rainfall")
     assert 0.05 < (np.isfinite(rained) & np.isnan(amount)).mean() < 0.3
     assert np.isfinite(rained[np.isfinite(amount)]).all()

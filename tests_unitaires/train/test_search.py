@@ -5,7 +5,7 @@ import pytest
 
 from train.dataset import Dataset
 from train.fit import Recipe
-from train.models import KINDS
+from train.kinds import KINDS
 from train.search import search
 
 

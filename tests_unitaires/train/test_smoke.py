@@ -9,12 +9,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from meteo.archive.store import ObservationStore
 from meteo.errors import Unavailable
-from meteo.model import Model
+from meteo.features.neighbours import Surroundings
+from meteo.models.bundle import Model
 from meteo.observation import Observations
-from meteo.settings import Settings
-from meteo.store import ObservationStore
-from meteo.surroundings import Surroundings
+from meteo.runtime.settings import Settings
 from train.smoke import DAYS_BACK, ask_about_stored_days
 
 

@@ -187,7 +187,7 @@ resource "aws_vpc_security_group_ingress_rule" "stores" {
 }
 
 resource "random_password" "this" {
-  for_each = toset(["database", "redis", "service", "jwt", "airflow"])
+  for_each = toset(["database", "redis", "service", "jwt", "airflow", "models", "tracking", "gateway", "api_model", "jobs", "retention", "mlflow"])
 
   length  = 48
   special = false
@@ -302,8 +302,10 @@ resource "aws_ecr_repository" "this" {
 }
 
 locals {
-  server   = "meteo:${random_password.this["database"].result}@${aws_db_instance.this.endpoint}"
-  database = "postgresql+psycopg://${local.server}/meteo?sslmode=require"
+  server = aws_db_instance.this.endpoint
+  owner  = "meteo:${random_password.this["database"].result}"
+  # deploy/containers/databases.sql, run once as the owner, makes these roles with these passwords.
+  role = { for name in ["gateway", "api_model", "jobs", "retention", "mlflow"] : name => "${name}:${random_password.this[name].result}" }
 }
 
 # What the chart's `secrets` name; External Secrets makes the Kubernetes Secret of it.
@@ -320,11 +322,15 @@ resource "aws_secretsmanager_secret_version" "this" {
     METEO_SERVICE_SECRET          = random_password.this["service"].result
     METEO_GATEWAY__JWT_SECRET     = random_password.this["jwt"].result
     METEO_AIRFLOW__PASSWORD       = random_password.this["airflow"].result
-    METEO_STORE__OBSERVATIONS_URL = local.database
-    METEO_STORE__PREDICTIONS_URL  = local.database
-    METEO_STORE__GATEWAY_URL      = local.database
+    METEO_MODELS_SECRET       = random_password.this["models"].result
+    METEO_MLFLOW__PASSWORD    = random_password.this["tracking"].result
+    DATABASE_OWNER            = "postgresql+psycopg://${local.owner}@${local.server}/meteo?sslmode=require"
+    DATABASE_GATEWAY          = "postgresql+psycopg://${local.role["gateway"]}@${local.server}/meteo?sslmode=require"
+    DATABASE_API_MODEL        = "postgresql+psycopg://${local.role["api_model"]}@${local.server}/meteo?sslmode=require"
+    DATABASE_JOBS             = "postgresql+psycopg://${local.role["jobs"]}@${local.server}/meteo?sslmode=require"
+    DATABASE_RETENTION        = "postgresql+psycopg://${local.role["retention"]}@${local.server}/meteo?sslmode=require"
     METEO_GATEWAY__LIMITS         = "rediss://:${random_password.this["redis"].result}@${aws_elasticache_replication_group.this.primary_endpoint_address}:6379/0"
-    MLFLOW_BACKEND_STORE_URI      = "postgresql+psycopg2://${local.server}/mlflow?sslmode=require"
+    MLFLOW_BACKEND_STORE_URI      = "postgresql+psycopg2://${local.role["mlflow"]}@${local.server}/mlflow?sslmode=require"
   })
 }
 

@@ -190,7 +190,7 @@ resource "google_sql_database" "this" {
 }
 
 resource "random_password" "this" {
-  for_each = toset(["database", "service", "jwt", "airflow"])
+  for_each = toset(["database", "service", "jwt", "airflow", "models", "tracking", "gateway", "api_model", "jobs", "retention", "mlflow"])
 
   length  = 48
   special = false
@@ -270,8 +270,10 @@ resource "google_artifact_registry_repository" "this" {
 }
 
 locals {
-  server   = "meteo:${random_password.this["database"].result}@${google_sql_database_instance.this.private_ip_address}"
-  database = "postgresql+psycopg://${local.server}/meteo?sslmode=require"
+  server = google_sql_database_instance.this.private_ip_address
+  owner  = "meteo:${random_password.this["database"].result}"
+  # deploy/containers/databases.sql, run once as the owner, makes these roles with these passwords.
+  role = { for name in ["gateway", "api_model", "jobs", "retention", "mlflow"] : name => "${name}:${random_password.this[name].result}" }
 }
 
 # What the chart's `secrets` name; External Secrets makes the Kubernetes Secret of it.
@@ -291,17 +293,21 @@ resource "google_secret_manager_secret" "this" {
 resource "google_secret_manager_secret_version" "this" {
   secret = google_secret_manager_secret.this.id
   secret_data = jsonencode({
-    METEO_SERVICE_SECRET          = random_password.this["service"].result
-    METEO_GATEWAY__JWT_SECRET     = random_password.this["jwt"].result
-    METEO_AIRFLOW__PASSWORD       = random_password.this["airflow"].result
-    METEO_STORE__OBSERVATIONS_URL = local.database
-    METEO_STORE__PREDICTIONS_URL  = local.database
-    METEO_STORE__GATEWAY_URL      = local.database
-    METEO_GATEWAY__LIMITS         = "redis://:${google_redis_instance.this.auth_string}@${google_redis_instance.this.host}:${google_redis_instance.this.port}/0"
-    MLFLOW_BACKEND_STORE_URI      = "postgresql+psycopg2://${local.server}/mlflow?sslmode=require"
-    MLFLOW_S3_ENDPOINT_URL        = "https://storage.googleapis.com"
-    AWS_ACCESS_KEY_ID             = google_storage_hmac_key.bucket.access_id
-    AWS_SECRET_ACCESS_KEY         = google_storage_hmac_key.bucket.secret
+    METEO_SERVICE_SECRET      = random_password.this["service"].result
+    METEO_GATEWAY__JWT_SECRET = random_password.this["jwt"].result
+    METEO_AIRFLOW__PASSWORD   = random_password.this["airflow"].result
+    METEO_MODELS_SECRET       = random_password.this["models"].result
+    METEO_MLFLOW__PASSWORD    = random_password.this["tracking"].result
+    DATABASE_OWNER            = "postgresql+psycopg://${local.owner}@${local.server}/meteo?sslmode=require"
+    DATABASE_GATEWAY          = "postgresql+psycopg://${local.role["gateway"]}@${local.server}/meteo?sslmode=require"
+    DATABASE_API_MODEL        = "postgresql+psycopg://${local.role["api_model"]}@${local.server}/meteo?sslmode=require"
+    DATABASE_JOBS             = "postgresql+psycopg://${local.role["jobs"]}@${local.server}/meteo?sslmode=require"
+    DATABASE_RETENTION        = "postgresql+psycopg://${local.role["retention"]}@${local.server}/meteo?sslmode=require"
+    METEO_GATEWAY__LIMITS     = "redis://:${google_redis_instance.this.auth_string}@${google_redis_instance.this.host}:${google_redis_instance.this.port}/0"
+    MLFLOW_BACKEND_STORE_URI  = "postgresql+psycopg2://${local.role["mlflow"]}@${local.server}/mlflow?sslmode=require"
+    MLFLOW_S3_ENDPOINT_URL    = "https://storage.googleapis.com"
+    AWS_ACCESS_KEY_ID         = google_storage_hmac_key.bucket.access_id
+    AWS_SECRET_ACCESS_KEY     = google_storage_hmac_key.bucket.secret
   })
 }
 

@@ -52,8 +52,11 @@ def defaults(timeout: timedelta) -> dict[str, Any]:
 def command(task_id: str, arguments: str, **options: Any) -> BashOperator:
     """A task that runs `python -m ARGUMENTS` in the project's own environment; its last line is its XCom. The run's
     parameters and id are there as $JOB_PARAMS and $JOB_RUN, data that no shell takes apart. BLAS works on one thread:
-    our matrices are small, and its others wait by spinning."""
+    our matrices are small, and its others wait by spinning. Where JOB_SECRETS is a folder with one for each package, a
+    job reads the secrets of its own."""
     environment = {"JOB_PARAMS": "{{ params | tojson }}", "JOB_RUN": "{{ run_id }}", "OPENBLAS_NUM_THREADS": "1"}
+    if folder := os.environ.get("JOB_SECRETS"):
+        environment["METEO_SECRETS"] = f"{folder}/{arguments.split()[0]}"
     return BashOperator(
         task_id=task_id, bash_command=f'exec "$METEO_PYTHON" -m {arguments}', append_env=True, env=environment,
         **options,

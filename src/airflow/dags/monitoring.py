@@ -1,4 +1,4 @@
-"""After each ingestion: what fell, how good the forecasts were, and whether to learn anew."""
+"""After each ingestion: what fell, how good the forecasts were, whether to learn anew; and what is too old goes."""
 
 import json
 from datetime import timedelta
@@ -22,7 +22,8 @@ with DAG(
     dag_id="monitoring",
     description="Join served forecasts with what fell, score them, ask for training when they got worse",
     doc_md="Runs `python -m monitoring` whenever an ingestion has brought observations. When the champion's live "
-    "quality has fallen, beyond chance and outside of the cool-down, the training DAG is started.",
+    "quality has fallen, beyond chance and outside of the cool-down, the training DAG is started. Each package then "
+    "removes what is too old of its own stores.",
     schedule=[Asset("observations")],
     catchup=False,
     max_active_runs=1,
@@ -35,3 +36,9 @@ with DAG(
         task_id="start_training", trigger_dag_id="training", trigger_run_id="asked_by_{{ run_id }}",
         skip_when_already_exists=True,
     )  # fmt: skip
+    monitor >> [
+        command("tidy_monitoring", "monitoring housekeeping"),
+        command("tidy_archive", "ingest housekeeping"),
+        command("tidy_models", "train housekeeping"),
+        command("tidy_accounts", "gateway.housekeeping"),
+    ]

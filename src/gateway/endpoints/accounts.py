@@ -3,18 +3,22 @@
 import asyncio
 import datetime as dt
 import secrets
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from gateway.services import CurrentAdmin, Wired
+from gateway.dependencies import NO_STORE, CurrentAdmin, Wired
+from gateway.endpoints.sessions import KeyBody, KeyPrefix
 from gateway.users import NAME_SCHEMA, Role, User
-from meteo import web
-from meteo.contract import Body
 from meteo.errors import InvalidInput
+from meteo.http.openapi import documented_body
+from meteo.http.requests import read_json
+from meteo.http.routing import Route
+from meteo.schemas.base import Body
 
-router = APIRouter(prefix="/admin", tags=["accounts"])
+router = APIRouter(route_class=Route, prefix="/admin", tags=["accounts"])
 Username = Annotated[str, Path(max_length=64)]
 
 
@@ -42,6 +46,10 @@ class AccountWithPassword(Account):
     password: str | None = Field(None, description="Given this once, to be changed at the first login")
 
 
+class AccountKey(KeyBody):
+    username: str = Field(description="Whose it is")
+
+
 class AuditEntry(BaseModel):
     id: int
     at: dt.datetime
@@ -59,22 +67,22 @@ def accounts(_: CurrentAdmin, wired: Wired) -> list[Account]:
     return [Account(**_account(user)) for user in wired.users.all()]
 
 
-@router.post("/users", status_code=201, openapi_extra=web.documented_body(NewAccount))
+@router.post("/users", status_code=201, dependencies=[NO_STORE], openapi_extra=documented_body(NewAccount))
 async def create_account(request: Request, admin: CurrentAdmin, wired: Wired) -> AccountWithPassword:
     """Make an account with a password that must be changed at the first login."""
-    asked = await web.json_body(request, NewAccount)
+    asked = await read_json(request, NewAccount)
     password = secrets.token_urlsafe(15)
     user = await wired.users.hashing(wired.users.add, asked.username, password, asked.role, True)
     await asyncio.to_thread(wired.audit.write, request, admin.username, "create user", "success", after=_account(user))
     return AccountWithPassword(**_account(user), password=password)
 
 
-@router.patch("/users/{username}", openapi_extra=web.documented_body(AccountChange))
+@router.patch("/users/{username}", dependencies=[NO_STORE], openapi_extra=documented_body(AccountChange))
 async def change_account(
     username: Username, request: Request, admin: CurrentAdmin, wired: Wired
 ) -> AccountWithPassword:
     """Change a role, let somebody in or not, or reset a password; it holds from their next request on."""
-    asked = await web.json_body(request, AccountChange)
+    asked = await read_json(request, AccountChange)
     if asked.role is None and asked.enabled is None and not asked.reset_password:
         raise InvalidInput("body: role, enabled or reset_password is needed", [("body", "nothing to change")])
     before = await asyncio.to_thread(wired.users.get, username)
@@ -96,6 +104,20 @@ def delete_account(username: Username, request: Request, admin: CurrentAdmin, wi
     before = wired.users.get(username)
     wired.users.delete(username)
     wired.audit.write(request, admin.username, "delete user", "success", before=before and _account(before))
+    return Response(status_code=204)
+
+
+@router.get("/keys")
+def keys(_: CurrentAdmin, wired: Wired) -> list[AccountKey]:
+    """Everybody's API keys, newest first; the keys themselves are never shown again."""
+    return [AccountKey(**asdict(key)) for key in wired.keys.all()]
+
+
+@router.delete("/keys/{prefix}", status_code=204)
+def revoke_key(prefix: KeyPrefix, request: Request, admin: CurrentAdmin, wired: Wired) -> Response:
+    """End anybody's API key at once."""
+    owner = wired.keys.revoke(prefix)
+    wired.audit.write(request, admin.username, "revoke key", "success", prefix=prefix, owner=owner)
     return Response(status_code=204)
 
 

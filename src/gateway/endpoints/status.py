@@ -7,7 +7,8 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
-from gateway.services import Services, Wired
+from gateway.dependencies import Services, Wired
+from gateway.model_api import State
 from meteo.errors import MeteoError
 
 router = APIRouter(tags=["status"])
@@ -39,20 +40,20 @@ async def status(wired: Wired) -> Status:
     dependencies = [model_api, airflow, mlflow]
     return Status(
         status="ok" if all(part.state == "up" for part in dependencies) else "degraded",
-        simulated=state.get("simulated"),
-        model_version=state.get("model_version"),
+        simulated=state.simulated if state else None,
+        model_version=state.model_version if state else None,
         dependencies=dependencies,
     )
 
 
-async def _model_api(wired: Services) -> tuple[Dependency, dict[str, "str | bool | None"]]:
+async def _model_api(wired: Services) -> tuple[Dependency, State | None]:
     try:
         state = await wired.model_api.state()
     except MeteoError as error:
-        return Dependency(name="api_model", state="down", detail=error.detail), {}
-    if state["model_version"] is None:
-        return Dependency(name="api_model", state="down", detail=state["model_problem"]), state
-    return Dependency(name="api_model", state="up", detail=state["model_problem"]), state
+        return Dependency(name="api_model", state="down", detail=error.detail), None
+    if state.model_version is None:
+        return Dependency(name="api_model", state="down", detail=state.model_problem or "no model serves"), state
+    return Dependency(name="api_model", state="up", detail=state.model_problem), state
 
 
 async def _checked(name: str, check: Awaitable[str | None]) -> Dependency:

@@ -8,13 +8,15 @@ import uvicorn
 from ingest.demo.app import Clock, create_app
 from ingest.demo.climate import Climate
 from ingest.demo.weather import Weather
-from meteo import logs
-from meteo.settings import Settings
+from meteo.runtime import logs
+from meteo.runtime.private_files import keep_private
+from meteo.runtime.settings import Settings
 
 
 def main(host: str = "") -> None:
     """Serve; `host` to listen on, by default that of the setting."""
     settings = Settings()
+    keep_private(settings.home)
     logs.configure("demo", settings.log_level)
     address = urlsplit(settings.ingest.demo_url)
     app = create_app(Weather(Climate.load()), Clock(settings.ingest.demo_days_behind))

@@ -8,8 +8,8 @@ from scipy.stats import norm, rankdata
 
 from ingest.demo.climate import PATH, RAIN, SCORES, VARIABLES, Climate, harmonics
 from ingest.parser import read_file
+from meteo.features.station_row import season_angle, wind_components
 from meteo.observation import INDEX, RAIN_THRESHOLD_MM, Floats, Observations
-from meteo.row import season_angle, wind_components
 from meteo.station import stations
 
 PATTERNS = 60

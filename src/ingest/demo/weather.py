@@ -6,8 +6,8 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from ingest.demo.climate import RAIN, SCORES, VARIABLES, Climate, harmonics
+from meteo.features.station_row import season_angle
 from meteo.observation import FIELDS, INDEX, Floats, Observations
-from meteo.row import season_angle
 from meteo.station import stations
 
 EPOCH = np.datetime64("2023-01-01", "D")

@@ -1,4 +1,4 @@
-"""Run by Alembic for every schema, on the connection that `meteo.migrate` hands over."""
+"""Run by Alembic for every schema, on the connection that `meteo.runtime.migrations` hands over."""
 
 from alembic import context
 

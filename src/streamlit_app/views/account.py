@@ -1,10 +1,12 @@
 """One's own account: password, API keys, language."""
 
+from datetime import datetime
+
 import streamlit as st
 
 from streamlit_app import language
-from streamlit_app.desk import identity, words
-from streamlit_app.views.common import confirmed, plain, read, send, told
+from streamlit_app.context import identity, words
+from streamlit_app.views.common import confirmed, plain, read, send, show_errors
 
 
 def show() -> None:
@@ -40,7 +42,7 @@ def _password() -> None:
             if new != again:
                 st.error(t("account.differ"))
             else:
-                with told():
+                with show_errors():
                     send("POST", "me", "password", body={"current": old, "new": new})
                     st.success(t("account.changed"))
                     st.markdown(f'<a href="/logout" target="_self">{t("account.log_in_anew")}</a>',
@@ -62,14 +64,16 @@ def _keys() -> None:
     t = words()
     st.header(t("account.keys"))
     st.markdown(t("account.keys_help"))
-    with told():
+    with show_errors():
         with st.form("key", clear_on_submit=True):
             label = st.text_input(t("account.key_label"), max_chars=60)
+            days = st.number_input(t("account.key_days"), 1, 365, 90)
             if st.form_submit_button(t("account.make_key")) and label.strip():
-                st.code(send("POST", "me", "keys", body={"label": label.strip()})["key"], language=None)
+                st.code(send("POST", "me", "keys", body={"label": label.strip(), "days": days})["key"], language=None)
         for key in read("me", "keys"):
             name, action = st.columns([3, 1], vertical_alignment="center")
-            name.markdown(f"`{key['prefix']}…` {plain(key['label'])}")
+            until = t("account.key_until", day=t.day(datetime.fromisoformat(key["expires_at"]).date()))
+            name.markdown(f"`{key['prefix']}…` {plain(key['label'])}, {until}")
             with action:
                 asked = t("account.revoke_sure", label=plain(key["label"]))
                 if confirmed(t("account.revoke"), asked, f"revoke {key['prefix']}"):

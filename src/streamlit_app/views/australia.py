@@ -8,10 +8,10 @@ from typing import Any
 import altair as alt
 import streamlit as st
 
-from meteo.contract import Forecast
-from streamlit_app.desk import words
-from streamlit_app.views.common import MUTED, Layers, chart, ink, read, table, told
-from streamlit_app.views.forecast import in_words
+from meteo.schemas.forecasts import Forecast
+from streamlit_app.context import words
+from streamlit_app.views.common import MUTED, Layers, chart, ink, read, show_errors, table
+from streamlit_app.views.reasons import in_words
 
 _OUTLINE = Path(__file__).parent.parent / "australia.json"
 _LABEL_DEGREES = 11.0, 1.7
@@ -23,7 +23,7 @@ _PICKED = "station"
 def show() -> None:
     t = words()
     st.title(t("map.title"))
-    with told():
+    with show_errors():
         forecast = Forecast.model_validate(read("forecast"))
         places = {place["name"]: place for place in read("stations")}
         known = sorted(

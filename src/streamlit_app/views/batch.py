@@ -6,8 +6,8 @@ import io
 import streamlit as st
 
 from meteo.observation import NAMES
-from streamlit_app.desk import desk, identity, words
-from streamlit_app.views.common import table, told
+from streamlit_app.context import app_context, identity, words
+from streamlit_app.views.common import show_errors, table
 
 _TEMPLATE = {"station": "Sydney", "date": "2017-06-25", "humidity_3pm": "80", "pressure_3pm": "1009.5"}
 _PREVIEW = 500
@@ -22,8 +22,8 @@ def show() -> None:
     given = st.file_uploader(t("batch.file"), type="csv")
     if given is None:
         return
-    with told(), st.spinner(t("batch.working"), show_time=True):
-        answered = desk().gateway.batch(who.access, given.getvalue())
+    with show_errors(), st.spinner(t("batch.working"), show_time=True):
+        answered = app_context().gateway.batch(who.access, given.getvalue())
         rows = list(csv.DictReader(io.StringIO(answered.decode())))
         wrong = [row for row in rows if row.get("error")]
         st.success(t("batch.answered", n=t.number(len(rows) - len(wrong)), all=t.number(len(rows))))

@@ -9,7 +9,7 @@ import altair as alt
 import streamlit as st
 
 from meteo.errors import MeteoError, NotAuthenticated
-from streamlit_app.desk import desk, identity, words
+from streamlit_app.context import app_context, identity, words
 from streamlit_app.session import Identity
 
 Layers = alt.LayerChart | alt.FacetChart
@@ -30,7 +30,7 @@ def admin_only() -> Identity:
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def show_errors() -> Iterator[None]:
     """An error of the gateway is said on the page: what failed, whether data are safe, what to do, and the request's
     id; the end of the session is `identity`'s to say."""
     try:
@@ -46,12 +46,12 @@ def told() -> Iterator[None]:
 
 def read(*path: str, **params: Any) -> Any:
     """What the gateway answers to a GET, for whoever is at the browser."""
-    return desk().gateway.read(identity().access, *path, **params)
+    return app_context().gateway.read(identity().access, *path, **params)
 
 
 def send(method: str, *path: str, body: Any = None) -> Any:
     """The same of what changes something."""
-    return desk().gateway.send(identity().access, method, *path, body=body)
+    return app_context().gateway.send(identity().access, method, *path, body=body)
 
 
 def plain(text: str) -> str:

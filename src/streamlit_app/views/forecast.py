@@ -1,40 +1,30 @@
 """The forecast page: a station's newest observation, changed as the user likes, and the chance of rain after it."""
 
 import math
-import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from meteo.contract import DayBody, Prediction, StationBody
 from meteo.errors import InvalidInput
 from meteo.observation import BY_NAME, COMPASS, FIELDS, Field
-from streamlit_app.desk import desk, identity, words
+from meteo.schemas.forecasts import Prediction
+from meteo.schemas.observations import DayBody, StationBody
+from streamlit_app.context import app_context, identity, words
 from streamlit_app.drafts import TYPED
-from streamlit_app.views.common import DRY, RAIN, bars, chart, plain, told
+from streamlit_app.views.common import plain, show_errors
+from streamlit_app.views.reasons import in_words, show_reasons
 
 _BLOCKS = ("day", "9am", "3pm")
 _STALE_DAYS = 3
-_REASONS = 8
 _EARTH_KM = 6371
-_AROUND = {
-    r"_at_[A-Z]\w+$": "map",
-    r"_less_\w+$": "map_differences",
-    r"_near_\d+_km$": "near",
-    r"_near_\d+_km_yesterday$": "near_yesterday",
-    r"_anomaly$": "anomaly",
-    r"_(north|east|south|west)_\d+_km$": "side",
-    r"_(north|east|south|west)_\d+_km_yesterday$": "side_yesterday",
-}
-"""What the name of a feature of the surroundings ends with, and the words for it."""
 
 
 def show() -> None:
     who = identity()
     t = words()
-    gateway = desk().gateway
+    gateway = app_context().gateway
     st.title(t("forecast.title"))
     stations = {station.name: station for station in gateway.stations(who.access)}
     station = stations[_choose(stations)]
@@ -48,7 +38,7 @@ def show() -> None:
         st.session_state.pop(answered, None)
         said = st.session_state.pop(wrong, None)
         body = {"station": station.name, "date": day.isoformat(), "observation": observation, "explain": True}
-        with told():
+        with show_errors():
             try:
                 st.session_state[answered] = gateway.predict(who.access, body)
                 if said:  # beside fields that are right now
@@ -170,12 +160,12 @@ def _answer(answer: Prediction, station: StationBody, access: str) -> None:
             st.markdown(verdict)
             if answer.usual is not None:
                 st.markdown(_compared(answer, answer.usual, station))
-            with told():
+            with show_errors():
                 if said := _track_record(answer, access):
                     st.markdown(said)
             _fine_print(answer)
         with right:
-            _reasons(answer)
+            show_reasons(answer)
 
 
 def _compared(answer: Prediction, usual: float, station: StationBody) -> str:
@@ -190,7 +180,7 @@ def _track_record(answer: Prediction, access: str) -> str | None:
     """How often it rained when the version gave such a chance, on the days it had not seen; None where it is not
     known of this version."""
     t = words()
-    card = desk().gateway.read(access, "model")
+    card = app_context().gateway.read(access, "model")
     if card["version"] != answer.model.version or not card.get("holdout"):
         return None
     tenth = min(int(answer.probability * 10), 9)
@@ -211,53 +201,3 @@ def _fine_print(answer: Prediction) -> None:
     st.caption(t(f"forecast.neighbours_{others}", n=answer.neighbours_used))
     if answer.missing:
         st.caption(t("forecast.missing", names=", ".join(t(f"field.{name}") for name in answer.missing)))
-
-
-def _reasons(answer: Prediction) -> None:
-    t = words()
-    effects: dict[str, float] = {}
-    for reason in answer.contributions or []:
-        label = feature_words(reason.feature, reason.value)
-        effects[label] = effects.get(label, 0) + reason.effect
-    strongest = sorted(effects.items(), key=lambda entry: -abs(entry[1]))[:_REASONS]
-    rain, dry = t("forecast.towards_rain"), t("forecast.towards_dry")
-    rows = [{"reason": label, "effect": effect, "towards": rain if effect > 0 else dry} for label, effect in strongest]
-    chart(bars(rows, t("forecast.reasons"), t("forecast.effect"), {rain: RAIN, dry: DRY}))
-
-
-def feature_words(feature: str, value: float | None = None, named_only: bool = False) -> str:
-    """What people call a feature, with its value where it is the day's own reading unless `named_only`."""
-    t = words()
-    field = BY_NAME.get(feature)
-    if field is not None and not named_only:
-        said = t("forecast.unknown") if value is None else f"{t.number(value, 1)} {t(f'unit.{field.unit}')}"
-        return t("feature.reading", name=t(f"field.{feature}"), value=said)
-    if feature.startswith("season"):
-        return t("feature.season")
-    for ending, said in _AROUND.items():
-        if found := re.search(ending, feature):
-            if said.startswith("map"):
-                return t(f"feature.{said}")
-            what = feature[: found.start()]
-            side = {"side": t(f"feature.{found[1]}")} if found.groups() else {}
-            return t(f"feature.{said}", what=name_of(what), **side)
-    return name_of(feature)
-
-
-def name_of(feature: str) -> str:
-    """Of a reading or of what is derived from readings; of a wind's two components one name."""
-    t = words()
-    if feature in BY_NAME:
-        return t(f"field.{feature}")
-    return t.known(f"feature.{feature}", "") or t(f"feature.wind_{feature.rpartition('_')[2]}")
-
-
-def in_words(probability: float) -> str:
-    """As so many in ten."""
-    t = words()
-    tenths = round(probability * 10)
-    if tenths == 0:
-        return t("forecast.hardly_ever")
-    if tenths == 10:
-        return t("forecast.nearly_always")
-    return t("forecast.tenths", tenths=tenths)

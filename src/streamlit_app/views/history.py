@@ -10,8 +10,8 @@ import altair as alt
 import streamlit as st
 
 from meteo.observation import FIELDS
-from streamlit_app.desk import identity, words
-from streamlit_app.views.common import DRY, RAIN, chart, read, table, told
+from streamlit_app.context import identity, words
+from streamlit_app.views.common import DRY, RAIN, chart, read, show_errors, table
 
 _MOST = 500
 _DEFAULT = "temp_3pm"
@@ -22,7 +22,7 @@ _DAYS_AXIS = alt.Axis(format="%e %b", labelOverlap=True)
 def show() -> None:
     t = words()
     st.title(t("page.history"))
-    with told():
+    with show_errors():
         places = {place["name"]: place for place in read("stations")}
         names = list(places)
         chosen = st.selectbox(t("common.station"), names, index=names.index("Sydney"))

@@ -7,9 +7,9 @@ from typing import Any
 import streamlit as st
 
 from meteo.station import stations
-from streamlit_app.desk import desk, identity, words
+from streamlit_app.context import app_context, identity, words
 from streamlit_app.drafts import TYPED
-from streamlit_app.views.common import admin_only, confirmed, every, plain, read, send, table, told
+from streamlit_app.views.common import admin_only, confirmed, every, plain, read, send, show_errors, table
 from streamlit_app.views.runs import launch, live
 
 _NOT_IN_NAMES = re.compile("[^A-Za-z0-9._-]")
@@ -27,7 +27,7 @@ def show() -> None:
     with right:
         live("ingestion")
     _came_in()
-    with told():
+    with show_errors():
         _quarantine()
 
 
@@ -52,16 +52,16 @@ def _upload() -> None:
         st.header(t("ingestion.upload_title"))
         files = st.file_uploader(t("ingestion.files"), type="csv", accept_multiple_files=True)
         if st.form_submit_button(t("ingestion.upload")) and files:
-            with told():
+            with show_errors():
                 for file in files:
-                    desk().gateway.hand_in(identity().access, _NOT_IN_NAMES.sub("_", file.name), file.getvalue())
+                    app_context().gateway.hand_in(identity().access, _NOT_IN_NAMES.sub("_", file.name), file.getvalue())
                 launch("ingestion", {"source": "upload"})
 
 
 @every(6)
 def _came_in() -> None:
     t = words()
-    with told():
+    with show_errors():
         rows = read("admin", "ingestions", limit=10)
         st.header(t("ingestion.came_in"))
         table([{**{name: row[name] for name in _SHOWN}, "state": t(f"state.{row['state']}"),
@@ -88,6 +88,6 @@ def _decide(row: dict[str, Any]) -> None:
         for column, decision in ((release, "release"), (discard, "discard")):
             with column:
                 if confirmed(t(f"ingestion.{decision}"), t(f"ingestion.{decision}_sure"), f"{decision} {row['id']}"):
-                    with told():
+                    with show_errors():
                         send("POST", "admin", "quarantine", str(row["id"]), decision)
                         st.rerun()

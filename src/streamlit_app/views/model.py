@@ -7,11 +7,11 @@ from typing import Any
 import altair as alt
 import streamlit as st
 
-from streamlit_app.desk import words
-from streamlit_app.views.common import DRY, RAIN, Layers, bars, chart, read, reliability, table, told
-from streamlit_app.views.forecast import feature_words
+from streamlit_app.context import words
+from streamlit_app.views.common import DRY, RAIN, Layers, bars, chart, read, reliability, show_errors, table
+from streamlit_app.views.reasons import feature_words
 
-SCORES = ("roc_auc", "brier", "log_loss", "ece")
+SCORES = ("roc_auc", "brier", "log_loss", "ece", "accuracy", "precision", "recall", "f1")
 _FEATURES = 10
 _LIMITS = 4
 
@@ -19,7 +19,7 @@ _LIMITS = 4
 def show() -> None:
     t = words()
     st.title(t("page.model"))
-    with told():
+    with show_errors():
         card = read("model")
         split = {name: t.day(date.fromisoformat(day)) for name, day in card["split"].items()}
         st.markdown(t("model.served", version=card["version"], kind=card["kind"],

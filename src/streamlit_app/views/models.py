@@ -4,9 +4,9 @@ from typing import Any
 
 import streamlit as st
 
-from streamlit_app.desk import words
+from streamlit_app.context import words
 from streamlit_app.drafts import TYPED
-from streamlit_app.views.common import admin_only, plain, read, reliability, send, table, told
+from streamlit_app.views.common import admin_only, plain, read, reliability, send, show_errors, table
 from streamlit_app.views.common import chart as drawn
 from streamlit_app.views.model import SCORES, scores
 
@@ -15,7 +15,7 @@ def show() -> None:
     admin_only()
     t = words()
     st.title(t("page.models"))
-    with told():
+    with show_errors():
         versions = read("admin", "models")
         if not versions:
             st.info(t("models.none"))
@@ -76,7 +76,7 @@ def _promote(champion: str, chosen: str) -> None:
             if not (sure and reason.strip()):
                 st.error(t("models.say_why"))
             else:
-                with told(), st.spinner(t("models.trying"), show_time=True):
+                with show_errors(), st.spinner(t("models.trying"), show_time=True):
                     body = {"reason": reason, "expected": champion}
                     moved = send("POST", "admin", "models", chosen, "promote", body=body)
                     st.success(t("models.promoted", version=moved["version"], previous=moved["previous"]))
@@ -90,6 +90,6 @@ def _roll_back() -> None:
             if not sure:
                 st.error(t("models.confirm_first"))
             else:
-                with told():
+                with show_errors():
                     moved = send("POST", "admin", "models", "rollback")
                     st.success(t("models.rolled_back", version=moved["version"]))

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from streamlit_app.desk import desk, words
-from streamlit_app.views.common import admin_only, confirmed, every, plain, read, send, table, told
+from streamlit_app.context import app_context, words
+from streamlit_app.views.common import admin_only, confirmed, every, plain, read, send, show_errors, table
 
 _MARKS = {"up": ":material/check_circle:", "down": ":material/error:"}
 _ROLES = ("user", "admin")
@@ -17,7 +17,7 @@ def show_users() -> None:
     who = admin_only()
     t = words()
     st.title(t("page.users"))
-    with told():
+    with show_errors():
         with st.form("new", clear_on_submit=True):
             name, role = st.columns([3, 1])
             username = name.text_input(t("users.name"))
@@ -27,6 +27,7 @@ def show_users() -> None:
                 _password(made)
         for account in read("admin", "users"):
             _account(account, account["username"] == who.username)
+        _keys()
 
 
 def _account(account: dict[str, Any], own: bool) -> None:
@@ -49,19 +50,38 @@ def _account(account: dict[str, Any], own: bool) -> None:
                 _change(name, {"enabled": not account["enabled"]})
         with reset:
             if confirmed(t("users.reset"), t("users.reset_sure", name=shown), f"reset {name}"):
-                with told():
+                with show_errors():
                     _password(send("PATCH", "admin", "users", name, body={"reset_password": True}))
         with remove:
             if confirmed(t("users.remove"), t("users.remove_sure", name=shown), f"remove {name}"):
-                with told():
+                with show_errors():
                     send("DELETE", "admin", "users", name)
                     st.rerun()
 
 
 def _change(name: str, body: dict[str, Any]) -> None:
-    with told():
+    with show_errors():
         send("PATCH", "admin", "users", name, body=body)
         st.rerun()
+
+
+def _keys() -> None:
+    """Everybody's API keys."""
+    t = words()
+    st.header(t("users.keys"))
+    keys = read("admin", "keys")
+    if not keys:
+        st.info(t("users.no_keys"))
+    for key in keys:
+        owner, label = plain(key["username"]), plain(key["label"])
+        made, until = (t.day(datetime.fromisoformat(key[name]).date()) for name in ("created_at", "expires_at"))
+        row, action = st.columns([3, 1], vertical_alignment="center")
+        row.markdown(f"**{owner}** · `{key['prefix']}…` {label} · {t('users.key', made=made, until=until)}")
+        with action:
+            if confirmed(t("users.revoke"), t("users.revoke_sure", name=owner, label=label), f"key {key['prefix']}"):
+                with show_errors():
+                    send("DELETE", "admin", "keys", key["prefix"])
+                    st.rerun()
 
 
 def _password(made: dict[str, Any]) -> None:
@@ -73,7 +93,7 @@ def show_audit() -> None:
     admin_only()
     t = words()
     st.title(t("page.audit"))
-    with told():
+    with show_errors():
         who, what = st.columns(2)
         actor = who.text_input(t("audit.by"), placeholder=t("audit.anyone"))
         action = what.text_input(t("audit.action"), placeholder=t("audit.any"))
@@ -90,7 +110,7 @@ def show_system() -> None:
     t = words()
     st.title(t("page.system"))
     _state()
-    if links := desk().links:
+    if links := app_context().links:
         st.header(t("system.links"))
         st.markdown("\n".join(f"- [{name}]({address})" for name, address in links.items()))
         st.caption(t("system.links_help"))
@@ -100,8 +120,8 @@ def show_system() -> None:
 def _state() -> None:
     admin_only()
     t = words()
-    with told():
-        status = desk().gateway.status()
+    with show_errors():
+        status = app_context().gateway.status()
         state = t(f"system.{status['status']}")
         st.markdown(t("system.state", state=state, version=status["model_version"] or t("common.none")))
         for part in status["dependencies"]:

@@ -6,8 +6,8 @@ from typing import Any
 import altair as alt
 import streamlit as st
 
-from streamlit_app.desk import desk, identity, words
-from streamlit_app.views.common import DRY, admin_only, chart, read, reliability, table, told
+from streamlit_app.context import app_context, identity, words
+from streamlit_app.views.common import DRY, admin_only, chart, read, reliability, show_errors, table
 from streamlit_app.views.runs import launch, live
 
 _MARKS = {"drift": ":material/warning:", "quiet": ":material/check_circle:"}
@@ -20,11 +20,11 @@ def show() -> None:
     t = words()
     st.title(t("quality.title"))
     quality, drift, data, look = st.tabs([t("quality.live"), t("quality.drift"), t("quality.data"), t("quality.look")])
-    with quality, told():
+    with quality, show_errors():
         _quality()
-    with drift, told():
+    with drift, show_errors():
         _drift()
-    with data, told():
+    with data, show_errors():
         _data()
     with look:
         if st.button(t("quality.look_now")):
@@ -93,7 +93,7 @@ def _drift() -> None:
             table([{("limit" if name == "threshold" else name): alarm[name] for name in shown}
                    for alarm in found["alarms"]])  # fmt: skip
         if found["columns"] and st.toggle(t("quality.page"), key=f"{side} {chosen}"):
-            st.iframe(desk().gateway.drift_page(identity().access, chosen, side), height=1200)
+            st.iframe(app_context().gateway.drift_page(identity().access, chosen, side), height=1200)
 
 
 def _verdict(name: str) -> str:

@@ -6,8 +6,8 @@ from typing import Any
 
 import streamlit as st
 
-from streamlit_app.desk import desk, identity, words
-from streamlit_app.views.common import confirmed, every, plain, send, told
+from streamlit_app.context import app_context, identity, words
+from streamlit_app.views.common import confirmed, every, plain, send, show_errors
 
 _RUNNING = ("queued", "running")
 _FAILED = ("failed", "upstream_failed")
@@ -22,8 +22,8 @@ _LINES = 60
 def launch(dag: str, body: Mapping[str, Any]) -> None:
     """Have a pipeline run, and say so."""
     given = {name: value.isoformat() if isinstance(value, date) else value for name, value in body.items() if value}
-    with told():
-        run_id = desk().gateway.start(identity().access, dag, given)
+    with show_errors():
+        run_id = app_context().gateway.start(identity().access, dag, given)
         st.success(words()("runs.launched", dag=words()(f"dag.{dag}"), run=plain(run_id)))
 
 
@@ -32,14 +32,14 @@ def live(dag: str) -> None:
     """The newest run, or another one chosen."""
     t = words()
     access = identity().access
-    with told():
-        runs = desk().gateway.runs(access, dag)
+    with show_errors():
+        runs = app_context().gateway.runs(access, dag)
         if not runs:
             st.info(t("runs.none"))
             return
         labels = {run["run_id"]: f"{_state(run['state'])} · {run['run_id']}" for run in runs}
         run_id = st.selectbox(t("runs.run"), list(labels), format_func=labels.__getitem__, key=f"run {dag}")
-        _show(desk().gateway.run(access, dag, run_id), access)
+        _show(app_context().gateway.run(access, dag, run_id), access)
 
 
 def _state(name: str | None) -> str:
@@ -64,11 +64,11 @@ def _show(run: dict[str, Any], access: str) -> None:
             if task["state"] in _FAILED and st.button(t("runs.retry"), key=f"retry {run['run_id']} {task['task']}"):
                 _steer("runs.retried", "runs", run["dag"], run["run_id"], "tasks", task["task"], "retry")
             if task["state"] and st.toggle(t("runs.log"), key=f"log {run['run_id']} {task['task']}"):
-                text = desk().gateway.log(access, run["dag"], run["run_id"], task["task"])
+                text = app_context().gateway.log(access, run["dag"], run["run_id"], task["task"])
                 st.code("\n".join(text.splitlines()[-_LINES:]), language=None)
 
 
 def _steer(said: str, *path: str) -> None:
-    with told():
+    with show_errors():
         send("POST", "admin", *path)
         st.toast(words()(said))

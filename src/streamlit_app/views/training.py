@@ -6,9 +6,9 @@ from contextlib import suppress
 import streamlit as st
 
 from meteo.errors import InvalidInput
-from streamlit_app.desk import words
+from streamlit_app.context import words
 from streamlit_app.drafts import TYPED
-from streamlit_app.views.common import admin_only, every, read, table, told
+from streamlit_app.views.common import admin_only, every, read, show_errors, table
 from streamlit_app.views.model import SCORES
 from streamlit_app.views.runs import launch, live
 
@@ -66,7 +66,7 @@ def _value(text: str) -> float | int | str:
 @every(6)
 def _published() -> None:
     t = words()
-    with told():
+    with show_errors():
         st.header(t("training.published"))
         table([
             {

@@ -17,9 +17,9 @@ from ingest.job import Ingestion, Request
 from ingest.landing import Landing
 from ingest.parser import Reading
 from ingest.sources import BomSource
+from meteo.archive.store import ObservationStore
 from meteo.observation import Observations
 from meteo.station import station
-from meteo.store import ObservationStore
 
 NAME = "IDCJDW2124.202405.csv"
 

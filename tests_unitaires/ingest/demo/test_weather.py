@@ -5,7 +5,7 @@ import pytest
 
 from ingest.demo.climate import RAIN, Climate
 from ingest.demo.weather import Weather, day_length
-from meteo import row
+from meteo.features import station_row
 from meteo.observation import FIELDS, INDEX, Floats, Observations, rain_tomorrow
 
 
@@ -110,7 +110,7 @@ def test_a_model_learns_from_it_with_skill_of_the_real_order(years: Observations
     from sklearn.metrics import roc_auc_score
 
     label = rain_tomorrow(years.station, years.day, column(years, "rainfall"))
-    matrix = row.columns(years)
+    matrix = station_row.columns(years)
     past = ~np.isnan(label) & (years.day < np.datetime64("2025-03-01"))
     later = ~np.isnan(label) & (years.day >= np.datetime64("2025-03-01"))
     params = {"objective": "binary:logistic", "max_depth": 5, "eta": 0.1, "nthread": 1}

@@ -22,9 +22,9 @@ def test_markdown_makes_nothing_of_others_text(text: str) -> None:
 
 def _error_page() -> None:
     from meteo.errors import Unavailable
-    from streamlit_app.views.common import told
+    from streamlit_app.views.common import show_errors
 
-    with told():
+    with show_errors():
         raise Unavailable("the gateway does not answer (request abc)")
 
 

@@ -1,21 +1,22 @@
 import pytest
 
-from meteo.contract import StationBody
-from meteo.features import NAMES
+from meteo.features.matrix import FEATURE_NAMES
+from meteo.schemas.observations import StationBody
 from meteo.station import station
 from streamlit_app.language import language
-from streamlit_app.views import forecast
-from streamlit_app.views.forecast import feature_words, in_words, kilometres
+from streamlit_app.views import reasons
+from streamlit_app.views.forecast import kilometres
+from streamlit_app.views.reasons import feature_words, in_words
 
 
 @pytest.fixture(params=["en", "fr"])
 def spoken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(forecast, "words", lambda: language(request.param))
+    monkeypatch.setattr(reasons, "words", lambda: language(request.param))
     return str(request.param)
 
 
 @pytest.mark.usefixtures("spoken")
-@pytest.mark.parametrize("feature", NAMES)
+@pytest.mark.parametrize("feature", FEATURE_NAMES)
 def test_every_feature_has_a_name_for_people(feature: str) -> None:
     label = feature_words(feature, 5.0)
     assert "_" not in label
@@ -36,7 +37,7 @@ def test_a_probability_is_said_in_words(probability: float, words: str) -> None:
 
 
 def test_a_probability_is_said_in_french(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forecast, "words", lambda: language("fr"))
+    monkeypatch.setattr(reasons, "words", lambda: language("fr"))
     assert in_words(0.7) == "De la pluie environ 7 jours sur 10 comme celui-ci"
     assert feature_words("temp_3pm", 23.4) == "Température à 15 h : 23,4 °C"
 

@@ -39,7 +39,16 @@ capabilities: {drop: [ALL]}
 
 {{- define "rain.environment" -}}
 - configMapRef: {name: {{ include "rain.name" (dict "root" .root "part" "settings") }}}
-- secretRef: {name: {{ .root.Values.secrets.name }}}
+{{- end -}}
+
+{{/* Of the Secret what this program reads: keys, VARIABLE=KEY, and with ? those that need not be there. */}}
+{{- define "rain.secrets" -}}
+{{- range .names }}
+{{- $optional := hasSuffix "?" . }}
+{{- $pair := splitList "=" (trimSuffix "?" .) }}
+- name: {{ first $pair }}
+  valueFrom: {secretKeyRef: {name: {{ $.root.Values.secrets.name }}, key: {{ last $pair }}{{ if $optional }}, optional: true{{ end }}}}
+{{- end }}
 {{- end -}}
 
 {{- define "rain.spread" -}}

@@ -1,0 +1,137 @@
+"""Three grades of a row: refused (impossible) rows go to quarantine, suspect values are stored and flagged, the rest is
+fine. What is possible stands in the schema; what is normal was fitted on history (`ingest.climate_limits`)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.climate_limits import Normal
+from meteo.archive.merge import Batch, Quarantined
+from meteo.archive.store import Flag
+from meteo.observation import FIELDS, Observations
+from meteo.station import stations
+
+LOW, HIGH = (np.array([getattr(field, end) for field in FIELDS]) for end in ("low", "high"))
+"""The physical limits of `meteo.observation`, one a field."""
+
+STUCK_DAYS = 6
+"""So many days in a row with the very same reading are suspect in these fields, which vary from day to day."""
+_VARYING = ("min_temp", "max_temp", "temp_9am", "temp_3pm", "pressure_9am", "pressure_3pm", "humidity_3pm")
+_SATURATED = {"humidity_9am": 100.0, "humidity_3pm": 100.0}
+_ORDERED = (
+    ("min_temp", "max_temp", 0.0), ("temp_9am", "max_temp", 1.0), ("wind_speed_9am", "wind_gust_speed", 0.0),
+    ("wind_speed_3pm", "wind_gust_speed", 0.0),
+)  # fmt: skip
+"""The first can exceed the second by no more than the third."""
+
+
+def check(batch: Batch, now: datetime) -> Batch:
+    """`batch` with the rows moved to quarantine that are impossible, of a day to come, or told twice differently."""
+    rows, wrong = _unique(batch.observations)
+    for row, column in np.argwhere((rows.values < LOW) | (rows.values > HIGH)).tolist():
+        field = FIELDS[column]
+        limits = f"outside {field.low:g} to {field.high:g} {field.unit}".rstrip()
+        wrong.setdefault(row, []).append((field.name, limits))
+    today = {name: np.datetime64(place.today(now), "D") for name, place in stations().items()}
+    coming = rows.day > np.array([today[name] for name in rows.station.tolist()], "datetime64[D]")
+    for row in np.flatnonzero(coming).tolist():
+        wrong.setdefault(row, []).append(("date", "has not come yet at the station"))
+    good = np.ones(len(rows), dtype=bool)
+    good[list(wrong)] = False
+    refused = [
+        Quarantined(
+            str(rows.station[row]), rows.day[row].item(), "; ".join(f"{field}: {text}" for field, text in wrong[row]),
+            [field for field, _ in wrong[row]], rows[row : row + 1].items()[0],
+        )
+        for row in sorted(wrong)
+    ]  # fmt: skip
+    return Batch(rows[good], batch.product, [*batch.quarantined, *refused])
+
+
+def _unique(rows: Observations) -> tuple[Observations, dict[int, list[tuple[str, str]]]]:
+    """The rows without exact repeats of a station-day, and those that disagree: nobody can say which is right."""
+    order = np.lexsort((rows.day, rows.station))
+    same = (rows.station[order][1:] == rows.station[order][:-1]) & (rows.day[order][1:] == rows.day[order][:-1])
+    if not same.any():
+        return rows, {}
+    group = np.concatenate([[0], np.cumsum(~same)])
+    drop, clash = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=bool)
+    for number in np.unique(group[1:][same]):
+        members = np.sort(order[group == number])
+        values = rows.values[members]
+        if all(np.array_equal(values[0], other, equal_nan=True) for other in values[1:]):
+            drop[members[1:]] = True
+        else:
+            clash[members] = True
+    text = "this day stands more than once in the file, with different values"
+    kept = np.flatnonzero(~drop)
+    return rows[kept], {row: [("date", text)] for row in np.flatnonzero(clash[kept]).tolist()}
+
+
+class Suspicion:
+    """Flags values that are possible and yet suspect: out of the station's climate range, a jump since yesterday, a
+    sensor that is stuck, two fields in the wrong order."""
+
+    days_back = STUCK_DAYS - 1
+
+    def __init__(self, normal: Normal) -> None:
+        self._normal = normal
+
+    def __call__(self, rows: Observations) -> Sequence[Flag]:
+        """`rows` (n,) are of one station, in order of days."""
+        if not len(rows):
+            return []
+        station = str(rows.station[0])
+        return [
+            Flag(station, rows.day[row].item(), field, kind, detail[:200])
+            for row, field, kind, detail in [
+                *self._ranges(station, rows), *self._jumps(station, rows), *_stuck(rows), *_disordered(rows)
+            ]
+        ]  # fmt: skip
+
+    def _ranges(self, station: str, rows: Observations) -> list[tuple[int, str, str, str]]:
+        low, high = self._normal.ranges(station, rows.day)
+        outside = (rows.values < low) | (rows.values > high)
+        return [
+            (row, FIELDS[column].name, "range",
+             f"normal here in this month: {low[row, column]:g} to {high[row, column]:g} {FIELDS[column].unit}")
+            for row, column in np.argwhere(outside).tolist()
+        ]  # fmt: skip
+
+    def _jumps(self, station: str, rows: Observations) -> list[tuple[int, str, str, str]]:
+        limits = self._normal.jumps(station)
+        change = np.abs(np.diff(rows.values, axis=0))
+        next_day = np.diff(rows.day) == np.timedelta64(1, "D")
+        return [
+            (row + 1, FIELDS[column].name, "jump",
+             f"{change[row, column]:g} {FIELDS[column].unit} since the day before; normal: up to {limits[column]:g}")
+            for row, column in np.argwhere((change > limits) & next_day[:, None]).tolist()
+        ]  # fmt: skip
+
+
+def _stuck(rows: Observations) -> list[tuple[int, str, str, str]]:
+    found = []
+    next_day = np.diff(rows.day) == np.timedelta64(1, "D")
+    for name in _VARYING:
+        value = rows.column(name)
+        same = (np.diff(value) == 0) & next_day & (value[1:] != _SATURATED.get(name, np.nan))
+        run = _run_lengths(same)
+        found += [(row + 1, name, "stuck", f"the same reading on {STUCK_DAYS} days or more in a row")
+                  for row in np.flatnonzero(run >= STUCK_DAYS - 1).tolist()]  # fmt: skip
+    return found
+
+
+def _run_lengths(same: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """How many true values end at each place."""
+    count = np.cumsum(same)
+    return count - np.maximum.accumulate(np.where(same, 0, count))
+
+
+def _disordered(rows: Observations) -> list[tuple[int, str, str, str]]:
+    return [
+        (row, below, "order", f"{rows.column(below)[row]:g}, while {above} is {rows.column(above)[row]:g}")
+        for below, above, tolerance in _ORDERED
+        for row in np.flatnonzero(rows.column(below) > rows.column(above) + tolerance).tolist()
+    ]

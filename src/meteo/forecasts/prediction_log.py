@@ -1,0 +1,248 @@
+"""Every answered prediction, in SQL: written before the answer leaves, read back with what then fell."""
+
+import asyncio
+import queue
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Connection,
+    Date,
+    Dialect,
+    Engine,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    func,
+    insert,
+    select,
+)
+
+from meteo.errors import Unavailable
+from meteo.runtime.database import UtcDateTime
+from meteo.runtime.migrations import ADD, CHANGE, OTHERS, READ, Schema
+
+SMOKE_TEST = "smoke-test"
+"""The subject of what is asked to try the service; it is nobody's forecast."""
+
+METADATA = MetaData()
+_AT_ONCE = 2000
+"""A large batch is written in parts, so that single predictions need not wait for all of it."""
+
+PREDICTIONS = Table(
+    "predictions",
+    METADATA,
+    Column("prediction_id", String(32), primary_key=True),
+    Column("made_at", UtcDateTime, nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Column("subject", String(64), nullable=False),
+    Column("station", String(32), nullable=False),
+    Column("day", Date, nullable=False),
+    Column("observation", JSON, nullable=False),
+    Column("probability", Float, nullable=False),
+    Column("threshold", Float, nullable=False),
+    Column("rain_tomorrow", Boolean, nullable=False),
+    Column("model_version", String(16), nullable=False),
+    Index("predictions_subject", "subject", "made_at"),
+    Index("predictions_day", "day"),
+    Index("predictions_made_at", "made_at"),
+)
+DAILY_FORECASTS = Table(
+    "daily_forecasts",
+    METADATA,
+    Column("day", Date, primary_key=True),
+    Column("station", String(32), primary_key=True),
+    Column("model_version", String(16), primary_key=True),
+    Column("bin", Integer, primary_key=True),
+    Column("n", Integer, nullable=False),
+    Column("probability", Float, nullable=False, doc="the sum"),
+    Column("squared", Float, nullable=False, doc="the sum of the squares"),
+)
+"""What is kept of forecasts that are removed from the log."""
+
+_RIGHTS = {"api_model": {PREDICTIONS.name: ADD, OTHERS: READ}, "jobs": {OTHERS: CHANGE}}
+SCHEMA = Schema("predictions", METADATA, "meteo", _RIGHTS)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One answered prediction."""
+
+    prediction_id: str
+    made_at: datetime
+    request_id: str
+    subject: str
+    station: str
+    day: date
+    observation: Mapping[str, Any]
+    probability: float
+    threshold: float
+    rain_tomorrow: bool
+    model_version: str
+
+
+Done = Callable[[Exception | None], object]
+
+
+class PredictionLog:
+    """Appends by group commit: one writer thread puts all that wait into one transaction.
+
+    SQLite runs in WAL mode here: what is committed survives the death of the process.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._insert = _Insert(engine.dialect)
+        self._connection: Connection | None = None
+        self._waiting: queue.SimpleQueue[tuple[Sequence[Record], Done] | None] = queue.SimpleQueue()
+        self._writer = threading.Thread(target=self._write, name="prediction-log", daemon=True)
+
+    def create(self) -> None:
+        """Bring the table to its newest form."""
+        SCHEMA.upgrade(self.engine)
+
+    def start(self) -> None:
+        """Begin to write."""
+        self.create()
+        self._writer.start()
+
+    def stop(self) -> None:
+        """Write what waits, then end."""
+        self._waiting.put(None)
+        self._writer.join()
+
+    def put(self, records: Sequence[Record], done: Done) -> None:
+        """Have `done` called in the writer's thread once `records` are committed, with Unavailable if they could not
+        be."""
+        self._waiting.put((records, done))
+
+    def waiting(self) -> int:
+        """How many groups of answers wait for the writer."""
+        return self._waiting.qsize()
+
+    async def append(self, records: Sequence[Record]) -> None:
+        """Return once all are committed; Unavailable when they could not be."""
+        loop = asyncio.get_running_loop()
+        for start in range(0, len(records), _AT_ONCE):
+            written: asyncio.Future[None] = loop.create_future()
+            self.put(records[start : start + _AT_ONCE], _telling(loop, written))
+            await written
+
+    def _write(self) -> None:
+        running = True
+        while running:
+            batch = [self._waiting.get()]
+            while not self._waiting.empty():
+                batch.append(self._waiting.get())
+            running = None not in batch
+            group = [entry for entry in batch if entry is not None]
+            if group:
+                self._commit(group)
+        self._disconnect()
+
+    def _commit(self, group: Sequence[tuple[Sequence[Record], Done]]) -> None:
+        failure: Exception | None = None
+        try:
+            if self._connection is None:
+                self._connection = self.engine.connect().execution_options(writes=True)
+            with self._connection.begin():
+                self._insert(self._connection, [record for records, _ in group for record in records])
+        except Exception as error:
+            self._disconnect()
+            failure = Unavailable("the prediction could not be recorded, so it is not given")
+            failure.__cause__ = error
+        for _, done in group:
+            done(failure)
+
+    def _disconnect(self) -> None:
+        """Let the connection go; the next commit makes a fresh one."""
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
+
+
+class _Insert:
+    """The table's INSERT, compiled once: what SQLAlchemy would do again for every group."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._statement = str(insert(PREDICTIONS).compile(dialect=dialect))
+        self._positional = dialect.positional
+        self._columns = [(column.name, column.type.dialect_impl(dialect).bind_processor(dialect))
+                         for column in PREDICTIONS.columns]  # fmt: skip
+
+    def __call__(self, connection: Connection, records: Sequence[Record]) -> None:
+        rows = []
+        for record in records:
+            known = vars(record)
+            rows.append([process(known[name]) if process else known[name] for name, process in self._columns])
+        if self._positional:
+            connection.exec_driver_sql(self._statement, [tuple(row) for row in rows])
+        else:
+            names = [name for name, _ in self._columns]
+            connection.exec_driver_sql(self._statement, [dict(zip(names, row, strict=True)) for row in rows])
+
+
+def new_id() -> str:
+    """A prediction's id: 12 hexadecimal digits of the time in milliseconds, 20 at random. Ids that grow keep what is
+    written together close together in the table."""
+    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
+
+
+def records(
+    engine: Engine, start: date | None = None, end: date | None = None, *, subject: str | None = None,
+    station: str | None = None, newest: int | None = None,
+) -> list[Record]:  # fmt: skip
+    """What was predicted from the days start..end, oldest first; for one person or station where they are given. With
+    `newest` only so many, the newest first."""
+    order = PREDICTIONS.c.made_at if newest is None else PREDICTIONS.c.made_at.desc()
+    query = select(PREDICTIONS).order_by(order).limit(newest)
+    if start is not None:
+        query = query.where(PREDICTIONS.c.day >= start)
+    if end is not None:
+        query = query.where(PREDICTIONS.c.day <= end)
+    if subject is not None:
+        query = query.where(PREDICTIONS.c.subject == subject)
+    if station is not None:
+        query = query.where(PREDICTIONS.c.station == station)
+    with engine.connect() as connection:
+        return [Record(**row) for row in connection.execute(query).mappings()]
+
+
+def newest_inputs(engine: Engine, start: date, end: date) -> list[Record]:
+    """What was asked last of each station-day start..end, but for the smoke test's questions."""
+    by_age = func.row_number().over(
+        partition_by=(PREDICTIONS.c.station, PREDICTIONS.c.day), order_by=PREDICTIONS.c.made_at.desc()
+    )
+    ranked = (
+        select(PREDICTIONS, by_age.label("age"))
+        .where(PREDICTIONS.c.day.between(start, end), PREDICTIONS.c.subject != SMOKE_TEST)
+        .subquery()
+    )
+    query = select(*(ranked.c[column.name] for column in PREDICTIONS.columns)).where(ranked.c.age == 1)
+    with engine.connect() as connection:
+        return [Record(**row) for row in connection.execute(query).mappings()]
+
+
+def _telling(loop: asyncio.AbstractEventLoop, written: "asyncio.Future[None]") -> Done:
+    return lambda failure: loop.call_soon_threadsafe(_settle, written, failure)
+
+
+def _settle(done: "asyncio.Future[None]", failure: Exception | None) -> None:
+    if done.cancelled():
+        return
+    if failure is None:
+        done.set_result(None)
+    else:
+        done.set_exception(failure)

@@ -1,0 +1,50 @@
+"""What DVC unpickles is never what another account could have put there."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from meteo.errors import MeteoError
+from preprocessing.workspace import Workspace
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    pipeline = tmp_path / "dvc.yaml"
+    pipeline.write_text("stages: {}")
+    return Workspace(tmp_path / "dvc", pipeline, str(tmp_path / "remote"), {})
+
+
+@pytest.fixture
+def site_cache(tmp_path: Path) -> Path:
+    return tmp_path / "dvc-site-cache"
+
+
+def test_a_site_cache_that_others_could_enter_is_made_anew(workspace: Workspace, site_cache: Path) -> None:
+    site_cache.mkdir()
+    (site_cache / "planted").write_bytes(b"cos\nsystem\n.")
+    site_cache.chmod(0o777)
+    workspace.prepare({})
+    assert not (site_cache / "planted").exists()
+    (site_cache / "ours").write_text("kept")
+    workspace.reproduce()
+    assert (site_cache / "ours").exists()
+    for path in (site_cache, *site_cache.rglob("*"), *workspace.folder.rglob("*")):
+        assert not path.lstat().st_mode & 0o077, path
+
+
+@pytest.mark.parametrize("foreign", ["link", "owner"])
+def test_a_site_cache_that_is_not_this_accounts_is_refused(
+    workspace: Workspace, site_cache: Path, tmp_path: Path, foreign: str
+) -> None:
+    if foreign == "link":
+        (tmp_path / "elsewhere").mkdir()
+        site_cache.symlink_to(tmp_path / "elsewhere")
+    elif os.geteuid() == 0:
+        site_cache.mkdir(mode=0o700)
+        os.chown(site_cache, 12345, 12345)
+    else:
+        pytest.skip("only root can give a folder away")
+    with pytest.raises(MeteoError, match="dvc-site-cache is not a folder of this account"):
+        workspace.prepare({})
