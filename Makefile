@@ -45,7 +45,7 @@ check: setup-dev ## format, lint, types, imports, shell
 	.venv/bin/mypy deploy/load
 	.venv/bin/lint-imports
 	.venv/bin/shellcheck deploy/local/setup.sh deploy/containers/*.sh .ci/run
-	.venv/bin/shellcheck --shell=dash deploy/images/airflow-init
+	.venv/bin/shellcheck --shell=dash deploy/images/airflow-init deploy/images/tidy
 	.venv/bin/hadolint deploy/images/Dockerfile
 	PATH=$$PWD/.venv/bin:$$PATH ansible-lint --offline deploy/ansible
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml

@@ -13,11 +13,12 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import partial
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import numpy as np
 import pytest
 import structlog
@@ -143,6 +145,43 @@ def running_postgres() -> Iterator[Postgres]:
     server.thaw()
     run([programs / "pg_ctl", "-D", folder / "data", "-m", "immediate", "stop"])
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(eventually: Callable[..., None]) -> Callable[[Path, dict[str, str]], AbstractContextManager[str]]:
+    """Start a real MLflow that keeps what it knows in a folder, in an environment of some more variables, of which one
+    may have its password: its address."""
+
+    @contextmanager
+    def start(folder: Path, more: dict[str, str]) -> Iterator[str]:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        command = [str(Path(sys.executable).with_name("mlflow")), "server", "--port", str(port), "--workers", "1",
+                   "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}",
+                   "--artifacts-destination", str(folder / "artifacts")]  # fmt: skip
+        if "METEO_MLFLOW__PASSWORD" in more:
+            command += ["--app-name", "password"]
+        environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+        process = subprocess.Popen(
+            command, env={**environment, **more}, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        address = f"http://127.0.0.1:{port}"
+
+        def answers() -> bool:
+            assert process.poll() is None, f"MLflow ended with {process.returncode}"
+            try:
+                return httpx.get(f"{address}/health", trust_env=False).status_code == 200
+            except httpx.HTTPError:
+                return False
+
+        try:
+            eventually(answers, 300)
+            yield address
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(timeout=60)
+
+    return start
 
 
 @contextmanager

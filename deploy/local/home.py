@@ -40,7 +40,7 @@ OWN: dict[str, tuple[str, ...]] = {
     ),
     "api_model": (_SERVICE, _MODELS, _MLFLOW, _OBSERVATIONS, _PREDICTIONS),
     "ingest": (_OBSERVATIONS,),
-    "preprocessing": (_OBSERVATIONS,),
+    "preprocessing": (_MODELS, _MLFLOW, _OBSERVATIONS),
     "train": (_SERVICE, _MODELS, _MLFLOW, _OBSERVATIONS),
     "monitoring": (_MODELS, _MLFLOW, _OBSERVATIONS, _PREDICTIONS),
     "gateway.housekeeping": ("METEO_STORE__GATEWAY_URL",),

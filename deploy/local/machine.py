@@ -16,7 +16,7 @@ from typing import Annotated, NoReturn
 import httpx
 import observability
 import typer
-from home import Home, HomeError
+from home import REPOSITORY, Home, HomeError
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -58,13 +58,15 @@ class Machine:
 
     @property
     def services(self) -> dict[str, tuple[Service | None, str]]:
-        """Programs in starting order: where each listens and the address that says it is ready."""
+        """Programs in starting order: where each listens and the address that says it is ready; none where running
+        is all there is to it."""
         known = self.settings
         services: dict[str, tuple[Service | None, str]] = {
             "mlflow": (known.mlflow, f"{known.mlflow.address}/health"),
             "airflow-api-server": (known.airflow, f"{known.airflow.address}/api/v2/monitor/health"),
             "airflow-scheduler": (None, f"{known.airflow.address}/api/v2/monitor/health"),
             "airflow-dag-processor": (None, f"{known.airflow.address}/api/v2/monitor/health"),
+            "tidy": (None, ""),
             "api-model": (known.api_model, f"{known.api_model.address}/health/ready"),
             "gateway": (known.gateway, f"{known.gateway.address}/health/ready"),
             "console": (known.console, f"{known.console.address}/_stcore/health"),
@@ -101,8 +103,11 @@ class Machine:
 
     def ready(self, name: str) -> bool:
         """Whether a program answers that it can do its work."""
+        address = self.services[name][1]
+        if not address:
+            return bool(self.supervision.states()[name]["statename"] == "RUNNING")
         try:
-            answer = httpx.get(self.services[name][1], timeout=5, trust_env=False)
+            answer = httpx.get(address, timeout=5, trust_env=False)
         except httpx.HTTPError:
             return False
         if answer.status_code != 200:
@@ -236,7 +241,7 @@ def status(home: HomeOption = Path("data")) -> None:
         ready = bool(states) and machine.ready(name)
         all_up &= ready
         table.add_row(
-            name, state["statename"].lower(), "yes" if ready else f"no: {address}",
+            name, state["statename"].lower(), "yes" if ready else f"no: {address or 'see its log'}",
             f"{memory_mb(state['pid']):.0f}" if state["pid"] else "", state["description"],
         )  # fmt: skip
     Console().print(table)
@@ -264,6 +269,8 @@ def _addresses(settings: Settings, observed: bool) -> dict[str, str]:
         "AIRFLOW_HOST": airflow.host, "AIRFLOW_PORT": str(airflow.port),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{airflow.address}/execution/",
         "MLFLOW_HOST": mlflow.host, "MLFLOW_PORT": str(mlflow.port),
+        "TIDY": str(REPOSITORY / "deploy" / "images" / "tidy"),
+        "METEO_RETENTION__AIRFLOW_DAYS": str(settings.retention.airflow_days),
         **{f"{name}_LISTEN": f"{service.host}:{service.port}" for name, service in (
             ("PROMETHEUS", settings.prometheus), ("ALERTMANAGER", settings.alertmanager),
             ("NODE_EXPORTER", settings.node_exporter),

@@ -3,6 +3,7 @@
 import re
 import shutil
 import tempfile
+from contextlib import ExitStack
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,13 +15,18 @@ import yaml
 from meteo.archive.snapshot import read_snapshot, write_snapshot
 from meteo.archive.store import ObservationStore
 from meteo.errors import InvalidInput, NotEnoughData
+from meteo.models.registry import Registry
+from meteo.runtime import housekeeping as keeping
 from meteo.runtime import job
-from meteo.runtime.database import connect
+from meteo.runtime.database import connect, connected, only_one
 from meteo.runtime.private_files import tighten
 from meteo.runtime.settings import TRAINING, Settings
 from preprocessing.split import boundaries
 from preprocessing.tables import transform_digest, write_features
 from preprocessing.workspace import Workspace
+
+VERSION = r"[0-9a-f]{32}\.dir"
+"""A data version as model cards have it: DVC's name of a folder."""
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -62,13 +68,32 @@ def restore(
     job.run("restore", settings, lambda: _restore(settings, version, to))
 
 
+@app.command()
+def housekeeping() -> None:
+    """Remove the data versions that no model's card names any more; prints one JSON summary last."""
+    settings = Settings()
+    keeping.run("preprocessing", settings, lambda: _tidy(settings))
+
+
+def _tidy(settings: Settings) -> dict[str, int]:
+    """How many bytes went. Conflict while somebody preprocesses, or trains on what no card names yet."""
+    with ExitStack() as turns:
+        engine = turns.enter_context(connected(settings.observations_url))
+        for work in ("preprocessing", "training"):
+            turns.enter_context(only_one(engine, work))
+        if not (settings.workspace / "dvc.lock").exists():
+            return {}
+        named = {entry.tags.get("data_version", "") for entry in Registry.of(settings).versions()}
+        return _workspace(settings, settings.workspace).keep_only(filter(re.compile(VERSION).fullmatch, sorted(named)))
+
+
 def _restore(settings: Settings, version: str, to: Path) -> dict[str, Any]:
     if re.fullmatch(r"[0-9a-f]{32}", version):
         raise InvalidInput(
             "version: this MD5 is of a single file, as old cards have it; one that ends in .dir is of all training "
             "data. The dvc.lock at the model's MLflow run names each file, and `dvc pull` with it brings them back"
         )
-    if not re.fullmatch(r"[0-9a-f]{32}\.dir", version):
+    if not re.fullmatch(VERSION, version):
         raise InvalidInput("version: a data version is 32 hexadecimal digits and .dir, as the model card has it")
     to.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=to) as folder:
@@ -92,9 +117,10 @@ def _rebuild(settings: Settings, as_of: date | None) -> dict[str, Any]:
         mode="json", include={"validation_start", "test_start", "validation_share", "test_share"}
     )
     known = {"as_of": as_of and as_of.isoformat()}
-    workspace.prepare({"split": split, "transform": transform_digest(), **known})
-    workspace.reproduce()
-    workspace.push()
+    with connected(settings.observations_url) as engine, only_one(engine, "preprocessing"):
+        workspace.prepare({"split": split, "transform": transform_digest(), **known})
+        workspace.reproduce()
+        workspace.push()
     tighten(settings.home / "dvc-remote")
     table = pq.read_table(settings.training_data / "features.parquet", columns=["part", "rain_tomorrow"])
     labelled = table.filter(table["rain_tomorrow"].is_valid())

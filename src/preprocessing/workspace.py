@@ -5,7 +5,7 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,9 @@ import yaml
 
 from meteo.errors import MeteoError, NotFound
 from meteo.runtime.private_files import UMASK, tighten
+
+KEPT = "kept"
+"""The folder of pointers to the versions that models were made of."""
 
 
 class Workspace:
@@ -69,6 +72,26 @@ class Workspace:
         with (self.folder / ".dvc" / "config").open("w", encoding="utf-8") as file:
             config.write(file)
 
+    def keep_only(self, digests: Iterable[str]) -> dict[str, int]:
+        """Remove from cache and remote what neither the newest run nor one of these versions of training data needs;
+        how many bytes went of each. MeteoError, and nothing is removed, when one of them cannot be listed."""
+        self._connect()
+        cache = self.folder / ".dvc" / "cache"
+        shutil.rmtree(kept := self.folder / KEPT, ignore_errors=True)
+        kept.mkdir()
+        for digest in digests:
+            pointer = kept / f"{digest}.dvc"
+            pointer.write_text(yaml.safe_dump({"outs": [{"md5": digest, "hash": "md5", "path": digest}]}), "utf-8")
+            if not (cache / "files" / "md5" / digest[:2] / digest[2:]).exists():
+                # without its list DVC would take all that it lists for garbage
+                self._dvc("fetch", "--quiet", f"{KEPT}/{pointer.name}")
+        before = _size(cache), _size(Path(self._remote))
+        self._dvc("gc", "--workspace", "--cloud", "--force", "--quiet")
+        return {
+            "data cache bytes": before[0] - _size(cache),
+            "data remote bytes": before[1] - _size(Path(self._remote)),
+        }
+
     def versions(self) -> dict[str, str]:
         """The MD5 of every output, by name, as dvc.lock has it."""
         lock = yaml.safe_load((self.folder / "dvc.lock").read_text(encoding="utf-8"))
@@ -91,6 +114,11 @@ class Workspace:
             tighten(folder)
         if done.returncode:
             raise MeteoError(f"`dvc {' '.join(arguments)}` failed with exit code {done.returncode} in {self.folder}")
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files below a folder; 0 for a remote elsewhere."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _own(folder: Path) -> None:

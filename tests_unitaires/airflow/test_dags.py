@@ -2,8 +2,10 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +78,8 @@ def test_the_dags_parse_and_are_as_documented(dags: dict[str, Any]) -> None:
     assert dags["errors"] == {}
     tasks = {name: dag["tasks"] for name, dag in dags["dags"].items()}
     assert sorted(tasks.pop("monitoring")) == [
-        "monitor", "start_training", "tidy_accounts", "tidy_archive", "tidy_models", "tidy_monitoring",
-        "training_asked_for",
+        "monitor", "start_training", "tidy_accounts", "tidy_archive", "tidy_data", "tidy_models",
+        "tidy_monitoring", "training_asked_for",
     ]  # fmt: skip
     assert tasks == {
         "ingestion": ["ingest"], "training": ["preprocess", "train", "promote", "reload", "smoke"],
@@ -121,8 +123,10 @@ def test_monitoring_runs_its_command_then_the_housekeeping_of_each_package(envir
     first, *tidying = told.read_text().splitlines()
     assert first == "-m monitoring"
     assert sorted(tidying) == [
-        "-m gateway.housekeeping", "-m ingest housekeeping", "-m monitoring housekeeping", "-m train housekeeping",
+        "-m gateway.housekeeping", "-m ingest housekeeping", "-m monitoring housekeeping",
+        "-m preprocessing housekeeping", "-m train housekeeping",
     ]  # fmt: skip
+    assert tidying.index("-m train housekeeping") < tidying.index("-m preprocessing housekeeping")
 
 
 def test_training_runs_its_commands_in_order_each_knowing_the_run(environment: dict[str, str]) -> None:
@@ -190,3 +194,37 @@ def test_an_alertmanager_that_is_away_fails_no_callback(environment: dict[str, s
     assert (away.returncode, "did not take the alert" in away.stdout) == (0, True)
     none = python(environment, _FAILS)
     assert (none.returncode, "no ALERTMANAGER_URL is set" in none.stdout) == (0, True)
+
+
+def test_what_airflow_keeps_of_old_runs_goes_and_its_pipelines_stay(environment: dict[str, str]) -> None:
+    """The database is Airflow's own, of which no more is changed than how old it is."""
+    assert run(environment, "monitoring", {}).returncode == 0
+    with closing(sqlite3.connect(Path(environment["AIRFLOW_HOME"]) / "airflow.db")) as database:
+        database.execute("UPDATE dag SET last_parsed_time = '2020-01-01 00:00:00.000000'")  # stood still since
+        young = _counts(database)
+        assert min(young.values()) > 0, young
+        assert _tidied(environment, database) == young
+        for table, column in (("dag_run", "start_date"), ("task_instance", "start_date"), ("xcom", "timestamp"),
+                              ("log", "dttm")):  # fmt: skip
+            database.execute(f"UPDATE {table} SET {column} = datetime({column}, '-40 days') || '.000000'")  # noqa: S608
+        database.commit()
+        assert _tidied(environment, database) == {**dict.fromkeys(young, 0), "dag": young["dag"]}
+
+
+def _tidied(environment: dict[str, str], database: sqlite3.Connection) -> dict[str, int]:
+    """How many rows there are after Airflow's database was tidied, but for what that did itself."""
+    before = database.execute("SELECT max(id) FROM log").fetchone()[0] or 0
+    path = f"{AIRFLOW.parent}{os.pathsep}{environment['PATH']}"
+    done = subprocess.run(
+        ["sh", REPOSITORY / "deploy" / "images" / "tidy", "airflow"], env={**environment, "PATH": path},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    database.execute("DELETE FROM log WHERE id > ?", (before,))
+    database.commit()
+    return _counts(database)
+
+
+def _counts(database: sqlite3.Connection) -> dict[str, int]:
+    tables = ("dag", "dag_run", "task_instance", "xcom", "log")
+    return {name: database.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in tables}  # noqa: S608

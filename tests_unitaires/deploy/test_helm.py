@@ -111,7 +111,9 @@ def test_what_is_too_old_is_removed_as_the_pipeline_does(renderer: Path) -> None
     tidied = re.findall(r'command\("tidy_\w+", "([^"]+)"\)', pipeline)
     (container,) = pods(rendered(renderer))["rain-housekeeping"]["containers"]
     assert tidied
-    assert container["command"][-1].split(" && ") == [f"python -m {command}" for command in tidied]
+    done = container["command"][-1].split(" && ")
+    assert sorted(done) == sorted(f"python -m {command}" for command in tidied)
+    assert done.index("python -m train housekeeping") < done.index("python -m preprocessing housekeeping")
     keys = {entry["name"]: entry["valueFrom"]["secretKeyRef"]["key"] for entry in container["env"]}
     assert keys["METEO_STORE__GATEWAY_URL"] == "DATABASE_RETENTION"
     assert keys["METEO_STORE__OBSERVATIONS_URL"] == keys["METEO_STORE__PREDICTIONS_URL"] == "DATABASE_JOBS"
@@ -120,7 +122,7 @@ def test_what_is_too_old_is_removed_as_the_pipeline_does(renderer: Path) -> None
 def test_every_job_may_ask_what_it_needs_to(renderer: Path) -> None:
     documents = rendered(renderer)
     jobs = {document["metadata"]["name"] for document in documents if document["kind"] == "CronJob"}
-    assert jobs == {"rain-ingestion", "rain-training", "rain-housekeeping"}
+    assert jobs == {"rain-ingestion", "rain-training", "rain-housekeeping", "rain-mlflow-tidy"}
     policies = {document["metadata"]["name"] for document in documents if document["kind"] == "NetworkPolicy"}
     assert jobs <= policies
 

@@ -33,7 +33,8 @@ def test_each_package_finds_its_own_secrets_in_files_and_none_in_the_environment
     assert "METEO_GATEWAY__JWT_SECRET" not in set().union(
         *(names for name, names in files.items() if name != "gateway")
     )
-    assert files["ingest"] == files["preprocessing"] == set(), "SQLite needs no address"
+    assert files["ingest"] == set(), "SQLite needs no address"
+    assert files["preprocessing"] == {"METEO_MODELS_SECRET", "METEO_MLFLOW__PASSWORD"}
     values = " ".join(home.environment(given).values())
     assert not [name for name, value in home.remembered.items() if name != "METEO_INGEST__SOURCE" and value in values]
     assert ":pw@" not in values

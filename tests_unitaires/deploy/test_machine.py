@@ -20,7 +20,7 @@ def test_down_and_status_are_harmless_where_nothing_runs(tmp_path: Path) -> None
     assert machine(tmp_path, "down").returncode == 0
     done = machine(tmp_path, "status")
     assert done.returncode == 1
-    assert done.stdout.count("stopped") == 8
+    assert done.stdout.count("stopped") == 9
 
 
 def test_logs_say_when_there_are_none(tmp_path: Path) -> None:

@@ -3,11 +3,10 @@
 import json
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
@@ -20,11 +19,12 @@ from meteo.archive.store import ObservationStore
 from meteo.models.card import CLIMATE
 from meteo.models.registry import Registry
 from meteo.observation import Observations
-from meteo.runtime.database import connect
+from meteo.runtime.database import connect, connected, only_one
 from meteo.runtime.settings import Settings
 from train.dataset import Dataset
 
 Build = Callable[..., Observations]
+MlflowServer = Callable[[Path, dict[str, str]], AbstractContextManager[str]]
 KEY = "k" * 40
 
 
@@ -94,29 +94,10 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def mlflow(tmp_path_factory: pytest.TempPathFactory, eventually: Callable[..., None]) -> Iterator[str]:
+def mlflow(tmp_path_factory: pytest.TempPathFactory, mlflow_server: MlflowServer) -> Iterator[str]:
     """The port of a real MLflow."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = str(listener.getsockname()[1])
-    command = [str(Path(sys.executable).with_name("mlflow")), "server", "--port", port, "--workers", "1",
-               "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}",
-               "--artifacts-destination", str(folder / "artifacts")]  # fmt: skip
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
-
-    def answers() -> bool:
-        try:
-            return httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).status_code == 200
-        except httpx.HTTPError:
-            return False
-
-    try:
-        eventually(answers, 300)
-        yield port
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(timeout=30)
+    with mlflow_server(tmp_path_factory.mktemp("mlflow"), {}) as address:
+        yield address.rpartition(":")[2]
 
 
 @pytest.mark.parametrize("remote", ["folder", "s3"])
@@ -124,7 +105,8 @@ def test_what_a_published_model_was_trained_on_is_restored_by_its_card(
     tmp_path: Path, weather: Build, remote: str, mlflow: str, monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> None:  # fmt: skip
-    """From the remote alone: the workspace and its cache are gone, and newer data have come since."""
+    """From the remote alone: the workspace and its cache are gone, newer data have come since, and what no model was
+    made of has been removed."""
     if remote == "s3":
         request.getfixturevalue("s3")
     for name, value in (("MLFLOW__PORT", mlflow), ("TRAIN__MODEL_NAME", remote), ("TRAIN__KIND", "logistic"),
@@ -134,9 +116,13 @@ def test_what_a_published_model_was_trained_on_is_restored_by_its_card(
     version = summary(run(tmp_path, "preprocessing"))["data_version"]
     trained = summary(run(tmp_path, "train"))
     seen = Dataset.read(tmp_path / "dvc" / "training")
-    fill(tmp_path, weather(days=210))
-    assert summary(run(tmp_path, "preprocessing"))["data_version"] != version
+    unused, newest = _made_since(tmp_path, weather)
+    assert len({version, unused, newest}) == 3
+    _tidied(tmp_path, elsewhere=remote == "s3")
     shutil.rmtree(tmp_path / "dvc")
+    done = run(tmp_path, "preprocessing", "restore", unused, "--to", str(tmp_path / "unused"))
+    assert "cannot be had from" in json.loads(done.stdout.splitlines()[-1])["error"]
+    summary(run(tmp_path, "preprocessing", "restore", newest, "--to", str(tmp_path / "newest")))
     assert (tmp_path / "dvc-remote").exists() == (remote == "folder")
 
     settings = Settings()
@@ -157,6 +143,29 @@ def test_what_a_published_model_was_trained_on_is_restored_by_its_card(
         assert (then.matrix.tobytes(), then.label.tobytes()) == (now.matrix.tobytes(), now.label.tobytes())
     assert restored.climate.text() == seen.climate.text() == (tmp_path / "bundle" / CLIMATE).read_text()
     assert restored.past.values.tobytes() == seen.past.values.tobytes()
+
+
+def _made_since(home: Path, weather: Build) -> tuple[str, str]:
+    """Two versions of data that no model was made of, the second in a new workspace, which knows of no other."""
+    versions = []
+    for days in (210, 220):
+        fill(home, weather(days=days))
+        versions.append(str(summary(run(home, "preprocessing"))["data_version"]))
+        if days == 210:
+            shutil.rmtree(home / "dvc")
+    return versions[0], versions[1]
+
+
+def _tidied(home: Path, elsewhere: bool) -> None:
+    """Housekeeping, which waits while somebody trains; `elsewhere` is a remote whose bytes are not counted."""
+    with connected(f"sqlite:///{home / 'observations.db'}") as engine, only_one(engine, "training"):
+        waits = summary(run(home, "preprocessing", "housekeeping"))
+    assert (waits["removed"], str(waits["postponed"])[:16]) == ({}, "another training")
+    removed = summary(run(home, "preprocessing", "housekeeping"))["removed"]
+    assert isinstance(removed, dict)
+    assert (removed["data remote bytes"] == 0) == elsewhere
+    again = summary(run(home, "preprocessing", "housekeeping"))["removed"]
+    assert again == {"data cache bytes": 0, "data remote bytes": 0}
 
 
 @pytest.mark.parametrize(

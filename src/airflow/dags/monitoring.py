@@ -36,9 +36,11 @@ with DAG(
         task_id="start_training", trigger_dag_id="training", trigger_run_id="asked_by_{{ run_id }}",
         skip_when_already_exists=True,
     )  # fmt: skip
+    tidy_models = command("tidy_models", "train housekeeping")
     monitor >> [
         command("tidy_monitoring", "monitoring housekeeping"),
         command("tidy_archive", "ingest housekeeping"),
-        command("tidy_models", "train housekeeping"),
+        tidy_models,
         command("tidy_accounts", "gateway.housekeeping"),
     ]
+    tidy_models >> command("tidy_data", "preprocessing housekeeping")
