@@ -5,7 +5,7 @@ export METEO_HOME ?= data
 MACHINE = .venv/bin/python deploy/local/machine.py
 GROUPS = build ingest preprocessing train monitoring jobs_all api_model gateway streamlit_app mlflow airflow local dev
 
-.PHONY: help setup setup-dev up down status logs test mutation check format backtest ablation bench soak fuzz image secrets logins load backup restore drill roll upgrade journey lock roles
+.PHONY: help setup setup-dev up down status logs test test-fast mutation check format backtest ablation bench soak fuzz image secrets logins load backup restore drill roll upgrade journey lock roles
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ logs: ## follow the logs; SERVICE=gateway for one
 
 test: setup-dev ## every test this machine can run; says what it skipped and why
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 .venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(ARGS)
+
+test-fast: setup-dev ## the tests that need no server, no browser and no patience
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 .venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" $(ARGS)
 
 mutation: setup-dev ## put faults into the rules that matter, one at a time: fails where tests notice fewer than 85 %; [ONLY="train.promotion_gate*"]
 	.venv/bin/mutmut run --max-children 2 $(ONLY)

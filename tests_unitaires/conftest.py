@@ -627,8 +627,20 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
         pause.wait(0.02)
 
 
+SERVERS = {"postgres", "own_postgres", "redis", "own_redis", "mlflow_server", "s3"}
+"""The fixtures that start one."""
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests that bring up the whole system come first: with several workers the others are done meanwhile."""
+    """What needs a server or a browser is slow, as what says so itself is: `make test-fast` leaves it out. The tests
+    that bring up the whole system come first: with several workers the others are done meanwhile."""
+    for item in items:
+        given = getattr(item, "callspec", None)
+        on_server = given is not None and "postgresql" in given.params.values()
+        asked = set(getattr(item, "fixturenames", ()))
+        if item.path.parent.name in ("e2e", "integration") or on_server or SERVERS & asked:
+            item.add_marker("slow")
     items.sort(key=lambda item: item.path.parent.name != "e2e")
 
 
