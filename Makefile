@@ -5,7 +5,7 @@ export METEO_HOME ?= data
 MACHINE = .venv/bin/python deploy/local/machine.py
 GROUPS = build ingest preprocessing train monitoring jobs_all api_model gateway streamlit_app mlflow airflow local dev
 
-.PHONY: help setup setup-dev up down status logs test test-fast mutation check format backtest ablation bench soak fuzz image secrets logins load backup restore drill roll upgrade journey lock roles
+.PHONY: help setup setup-dev up down status logs test test-fast mutation check format backtest ablation bench soak year fuzz image secrets logins load backup restore drill roll upgrade journey lock roles
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -82,6 +82,9 @@ bench: setup ## ratios against named rivals -> reports/bench.json: HISTORY=weath
 
 soak: setup ## a mixed load on the running system, whose model API is killed meanwhile: [SECONDS=600] [USERS=200]
 	@.venv/bin/python deploy/local/soak.py --seconds "$(or $(SECONDS),600)" --users "$(or $(USERS),200)"
+
+year: setup ## a year of days without a hand on it, in minutes; fails when a store grows beyond its bound: [DAYS=365]; needs a C compiler
+	@.venv/bin/python deploy/local/simulated_time.py deploy/local/year.py --days "$(or $(DAYS),365)"
 
 fuzz: setup-dev ## damaged bytes at the gateway's own protocol: [SECONDS=600]
 	@FUZZ_SECONDS=$(or $(SECONDS),600) .venv/bin/pytest -q --show-capture=no tests_unitaires/gateway/test_http_protocol_fuzz.py
