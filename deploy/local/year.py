@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn
 from rich.table import Table
 from simulated_time import Clock
-from year_jobs import HOUSEKEEPING, TRAINING, Job
+from year_jobs import DATA, HOUSEKEEPING, TRAINING, Job
 from year_people import People
 from year_stores import WEEK, Plan, broken, limits, measure
 
@@ -61,6 +61,7 @@ class Year:
         self._ingest = "ingest" if len(some) == len(stations()) else f"ingest --stations {','.join(some)}"
         self._dice = np.random.default_rng(0)
         self._housekeeping = [command for command in HOUSEKEEPING if command not in leave_out]
+        self._afterwards = [DATA] if DATA not in leave_out else []
         self._began = time.monotonic()
         self.seconds: dict[str, list[float]] = defaultdict(list)
         self.processor: dict[str, list[float]] = defaultdict(list)
@@ -95,6 +96,7 @@ class Year:
             self._people.log_in_at_console()
         self.asked_for_training += self._summary(watching)["retrain"]["ask"]
         self._together(*self._housekeeping)
+        self._do(*self._afterwards)
         if number % self._plan.train_every == 0:
             summaries = self._do(*(command.format(run=f"day-{number}") for command in TRAINING))
             self.promoted += summaries[2]["promoted"]

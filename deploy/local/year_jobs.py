@@ -34,6 +34,8 @@ DOORS: dict[str, Callable[[], object]] = {
 DAILY = ("ingest", "monitoring")
 HOUSEKEEPING = ("monitoring housekeeping", "ingest housekeeping", "train housekeeping", "gateway.housekeeping")
 """At work together, after the monitoring."""
+DATA = "preprocessing housekeeping"
+"""After them: it waits for the models'."""
 TRAINING = ("preprocessing", "train --run {run}", "train promote --run {run}", "train reload", "train smoke")
 
 

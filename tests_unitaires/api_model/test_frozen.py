@@ -29,6 +29,8 @@ from meteo.observation import Observations
 from meteo.runtime.database import SERVICE, Waits, connect
 from meteo.runtime.service_tokens import Caller, ServiceTokens
 
+pytestmark = pytest.mark.slow
+
 TOKENS = ServiceTokens("s" * 32)
 BODY = {"station": "Sydney", "date": "2020-01-20", "observation": {"humidity_3pm": 90}}
 MOST_SECONDS = 6

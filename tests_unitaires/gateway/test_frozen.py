@@ -24,6 +24,8 @@ from gateway.users import Users
 from meteo.runtime.database import SERVICE, Waits, connect
 from meteo.runtime.service_tokens import ServiceTokens
 
+pytestmark = pytest.mark.slow
+
 ANN = {"username": "ann", "password": "correct horse battery"}
 MOST_SECONDS = 6
 Ask = Callable[[], httpx.Response]

@@ -233,6 +233,7 @@ def test_whoever_drips_is_shown_the_door_while_others_are_served(door: int, monk
     assert {answer[:12] for answer in answers} == {b"HTTP/1.1 408", b""}
 
 
+@pytest.mark.slow
 def test_a_body_that_drips_is_not_waited_for(services: Services, door: int) -> None:
     began = time.monotonic()
     head = b"POST /token/refresh HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"

@@ -117,6 +117,7 @@ def exchange(port: int, parts: list[bytes]) -> bytes:
         return answer
 
 
+@pytest.mark.slow
 def test_whatever_comes_is_answered_in_order_and_as_it_was_written(
     listen: Callable[[Any], int], responses: Callable[[bytes], list[tuple[int, bytes]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,8 @@ from gateway.upstream import Upstream
 from meteo.runtime.service_tokens import ServiceTokens
 from streamlit_app.client import Gateway
 
+pytestmark = pytest.mark.slow
+
 PASSWORD = "correct horse battery"
 
 

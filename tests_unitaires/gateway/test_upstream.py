@@ -92,6 +92,7 @@ def test_after_five_failures_nobody_asks_until_one_probe_has_succeeded() -> None
     assert breaker.retry_after() is None
 
 
+@pytest.mark.slow
 def test_a_service_that_comes_back_is_asked_again(serve: Callable[[Any], str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CircuitBreaker, "OPEN_SECONDS", 0.3)
     asked = 0

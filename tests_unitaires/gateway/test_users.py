@@ -90,6 +90,7 @@ def shell(home: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
     return done.returncode, json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_accounts_can_be_kept_from_the_shell(tmp_path: Path) -> None:
     _, made = shell(tmp_path, "add", "root", "--role", "admin")
     assert made["must_change"] is True

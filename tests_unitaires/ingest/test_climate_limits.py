@@ -2,12 +2,14 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from ingest.climate_limits import Normal, fit
 from ingest.parser import read_file
 from meteo.observation import INDEX
 
 
+@pytest.mark.slow
 def test_the_committed_limits_are_those_of_the_history(history: Path) -> None:
     rows = read_file(history)
     table = io.StringIO()

@@ -68,6 +68,7 @@ def test_a_real_month_has_its_days_and_station(month: bytes) -> None:
     np.testing.assert_array_equal(found.day, np.arange("2023-05-01", "2023-06-01", dtype="datetime64[D]"))
 
 
+@pytest.mark.slow
 def test_the_whole_history_is_read_compressed_or_not(history: Path) -> None:
     content = history.read_bytes()
     found = read(content, history.name)

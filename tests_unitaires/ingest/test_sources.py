@@ -125,6 +125,7 @@ def test_trouble_that_stays_is_said_after_some_attempts(bom: Any, reply: Reply, 
     assert time.monotonic() - began < 10
 
 
+@pytest.mark.slow
 def test_each_fault_between_ingestion_and_source_costs_its_attempts(
     bom: Any, reply: Reply, fault_proxy: Callable[[str], Any], each_fault: Callable[..., None],
     outcome: Callable[..., set[int]],

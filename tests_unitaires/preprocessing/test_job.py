@@ -23,6 +23,8 @@ from meteo.runtime.database import connect, connected, only_one
 from meteo.runtime.settings import Settings
 from train.dataset import Dataset
 
+pytestmark = pytest.mark.slow
+
 Build = Callable[..., Observations]
 MlflowServer = Callable[[Path, dict[str, str]], AbstractContextManager[str]]
 KEY = "k" * 40

@@ -38,6 +38,7 @@ def test_who_one_is_comes_from_the_gateway(gateway: Gateway, fake: Any) -> None:
     assert fake.asked[-2] == "POST /logout"
 
 
+@pytest.mark.slow
 def test_each_fault_between_console_and_gateway_costs_a_deadline(
     fake: Any, serve: Callable[[Any], str], fault_proxy: Callable[[str], Any], each_fault: Callable[..., None],
     outcome: Callable[..., set[int]],

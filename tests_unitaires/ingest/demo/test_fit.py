@@ -7,6 +7,8 @@ from ingest.demo.climate import PATH, Climate
 from ingest.demo.fit import fit
 from ingest.parser import read_file
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def refitted(history: Path) -> Climate:

@@ -85,6 +85,7 @@ def values(path: Path) -> dict[str, float]:
     return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines}
 
 
+@pytest.mark.slow
 def test_each_fault_between_jobs_and_mlflow_ends_in_time(
     tmp_path: Path, serve: Callable[[Any], str], fault_proxy: Callable[[str], Any], each_fault: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,

@@ -13,6 +13,7 @@ from meteo.runtime.private_files import tighten
 REPOSITORY = Path(__file__).parents[3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job", [["ingest", "--source", "file"], ["gateway", "users", "list"], ["train", "promote"]])
 def test_what_a_job_writes_is_its_accounts_alone(tmp_path: Path, job: list[str]) -> None:
     home = tmp_path / "home"
