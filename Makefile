@@ -47,7 +47,7 @@ check: setup-dev ## format, lint, types, imports, shell
 	.venv/bin/mypy src tests_unitaires deploy/local deploy/containers benchmarks
 	.venv/bin/mypy deploy/load
 	.venv/bin/lint-imports
-	.venv/bin/shellcheck deploy/local/setup.sh deploy/containers/*.sh .ci/run
+	.venv/bin/shellcheck deploy/local/setup.sh deploy/containers/*.sh deploy/containers/compose .ci/run
 	.venv/bin/shellcheck --shell=dash deploy/images/airflow-init deploy/images/tidy
 	.venv/bin/hadolint deploy/images/Dockerfile
 	PATH=$$PWD/.venv/bin:$$PATH ansible-lint --offline deploy/ansible
@@ -97,7 +97,7 @@ secrets: ## what the containers need first, unless it is there: secrets/, tls/ w
 	python3 deploy/containers/make_secrets.py $(or $(HOST),localhost)
 
 logins: ## the first accounts of the containers
-	@docker-compose run --rm -T --no-deps accounts cat /data/credentials.json
+	@deploy/containers/compose run --rm -T --no-deps accounts cat /data/credentials.json
 
 load: ## more and more users on the containers, until it breaks: GATEWAY=https://host:8443; KIND=kill: each container is killed in turn; KIND=roll: all replicas are replaced
 	@.venv/bin/python deploy/load $(or $(KIND),steps) "$(GATEWAY)" $(ARGS)
@@ -115,20 +115,20 @@ roll: ## replace both replicas of SERVICE=gateway|api-model, one after the other
 	@deploy/containers/roll.sh "$(SERVICE)"
 
 build: ## the containers' images, which then know the commit that is checked out
-	REVISION=$$(git rev-parse HEAD) docker-compose build
+	REVISION=$$(git rev-parse HEAD) deploy/containers/compose build
 
 roles: ## PostgreSQL's roles and their passwords for the containers that run, as `make secrets` made them
-	docker-compose up -d postgres
-	until docker-compose exec -T postgres pg_isready -q -h 127.0.0.1 -U meteo; do sleep 1; done
-	docker-compose exec -T postgres psql -X -q -U meteo -d meteo -f /docker-entrypoint-initdb.d/databases.sql
-	docker-compose run --rm -T --no-deps accounts python -m gateway migrate
+	deploy/containers/compose up -d postgres
+	until deploy/containers/compose exec -T postgres pg_isready -q -h 127.0.0.1 -U meteo; do sleep 1; done
+	deploy/containers/compose exec -T postgres psql -X -q -U meteo -d meteo -f /docker-entrypoint-initdb.d/databases.sql
+	deploy/containers/compose run --rm -T --no-deps accounts python -m gateway migrate
 
 upgrade: ## the containers to the version that is checked out, without a failed request; starts them where none run
 	$(MAKE) build
-	@[ -z "$$(docker-compose ps -q postgres)" ] || $(MAKE) roles
+	@[ -z "$$(deploy/containers/compose ps -q postgres)" ] || $(MAKE) roles
 	$(MAKE) roll SERVICE=api-model
 	$(MAKE) roll SERVICE=gateway
-	docker-compose up -d
+	deploy/containers/compose up -d
 
 journey: ## a forecast and every pipeline of the containers, through the GATEWAY
 	@$(MAKE) --silent logins | .venv/bin/python deploy/local/journey.py $(GATEWAY) --certificate tls/tls.crt

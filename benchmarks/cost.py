@@ -33,8 +33,11 @@ def run(history: Path, console: Console) -> dict[str, Any]:
 
             def post(body: bytes, kind: str, accepted: str) -> float:
                 headers = {**service.headers, "Content-Type": kind, "Accept": accepted}
-                return seconds_of(lambda: httpx.post(address, content=body, headers=headers, timeout=600,
-                                                     trust_env=False).raise_for_status())  # fmt: skip
+                return seconds_of(
+                    lambda: httpx.post(
+                        address, content=body, headers=headers, timeout=600, trust_env=False
+                    ).raise_for_status()
+                )
 
             batches = in_turns(
                 TIMES,
@@ -58,9 +61,11 @@ def run(history: Path, console: Console) -> dict[str, Any]:
         for work, rows in growth.items()
     }
     notes = [
-        f"{work}: " + "; ".join(f"{row['rows']:,.0f} rows {row['seconds']:.1f} s, {row['mb']:.0f} MB" for row in rows)
-        + f"; exponent {exponents[work]:.2f} (goal ≤ 1.1)" for work, rows in growth.items()
-    ]  # fmt: skip
+        f"{work}: "
+        + "; ".join(f"{row['rows']:,.0f} rows {row['seconds']:.1f} s, {row['mb']:.0f} MB" for row in rows)
+        + f"; exponent {exponents[work]:.2f} (goal ≤ 1.1)"
+        for work, rows in growth.items()
+    ]
     steps = ", ".join(f"{name} {full[name]:.1f} s" for name in ("features", "masking", "rehearsal", "trees", "scoring"))
     notes.append(f"training on the whole history: {full['seconds']:.0f} s ({steps}), {full['mb']:.0f} MB")
     return {"ratios": ratios, "growth": growth, "exponents": exponents, "full_training": full, "notes": notes}

@@ -68,35 +68,49 @@ def _doors(home: Path) -> list[Contender]:
     ports = {name: free_port() for name in (GATEWAY, NGINX, PROXY, "validator")}
     configuration = (DOORS / "nginx.conf").read_text(encoding="utf-8")
     for name, value in (
-        ("FOLDER", home), ("MODEL", direct.port), ("VALIDATOR", ports["validator"]), ("PORT", ports[NGINX]),
-    ):  # fmt: skip
+        ("FOLDER", home),
+        ("MODEL", direct.port),
+        ("VALIDATOR", ports["validator"]),
+        ("PORT", ports[NGINX]),
+    ):
         configuration = configuration.replace(name, str(value))
     (home / "nginx.conf").write_text(configuration, encoding="utf-8")
     gateway = {
-        "METEO_HOME": str(home), "METEO_SERVICE_SECRET": SECRET, "METEO_GATEWAY__JWT_SECRET": JWT_SECRET,
-        "METEO_GATEWAY__PORT": str(ports[GATEWAY]), "METEO_GATEWAY__PREDICTIONS_USER": "1000000/second",
+        "METEO_HOME": str(home),
+        "METEO_SERVICE_SECRET": SECRET,
+        "METEO_GATEWAY__JWT_SECRET": JWT_SECRET,
+        "METEO_GATEWAY__PORT": str(ports[GATEWAY]),
+        "METEO_GATEWAY__PREDICTIONS_USER": "1000000/second",
         "METEO_API_MODEL__PORT": str(direct.port),
-    }  # fmt: skip
+    }
     session = Session(f"http://127.0.0.1:{ports[GATEWAY]}")
 
     def signed() -> dict[str, str]:
         claims = {"sub": USER, "exp": int(time.time()) + 900}
         return {"Authorization": f"Bearer {jwt.encode(claims, JWT_SECRET, algorithm='HS256')}"}
 
-    def door(name: str, command: list[str], environment: dict[str, str], shown: Any, path: str = "/predict",
-             well: int = 200) -> Contender:  # fmt: skip
+    def door(
+        name: str, command: list[str], environment: dict[str, str], shown: Any, path: str = "/predict", well: int = 200
+    ) -> Contender:
         return Contender(name, command, path, direct.body, home, environment, ports[name], shown=shown, well=well)
 
     python = sys.executable
     return [
         Contender(DIRECT, direct.command, "/predict", direct.body, home, direct.environment, direct.port, ours=True),
-        door("validator", [python, str(DOORS / "validator.py")], {**secrets, "PORT": str(ports["validator"])}, signed,
-             path="/", well=204),
+        door(
+            "validator",
+            [python, str(DOORS / "validator.py")],
+            {**secrets, "PORT": str(ports["validator"])},
+            signed,
+            path="/",
+            well=204,
+        ),
         door(GATEWAY, [python, "-m", "gateway"], gateway, session.headers),
         door(NGINX, ["nginx", "-c", str(home / "nginx.conf"), "-p", str(home)], {}, signed),
-        door(PROXY, [python, str(DOORS / "proxy.py")], {**secrets, "PORT": str(ports[PROXY]), "BEHIND": behind},
-             signed),
-    ]  # fmt: skip
+        door(
+            PROXY, [python, str(DOORS / "proxy.py")], {**secrets, "PORT": str(ports[PROXY]), "BEHIND": behind}, signed
+        ),
+    ]
 
 
 class Session:
@@ -129,7 +143,11 @@ def _report(found: dict[str, dict[int, list[dict[str, float]]]]) -> dict[str, An
     notes.append(f"p50 added at one connection: {median(added):.3f} ms (≤ 0.35; {min(added):.3f} to {max(added):.3f})")
     for name, by in found.items():
         middle = {c: {key: median(row[key] for row in rows) for key in rows[0]} for c, rows in by.items()}
-        notes.append(f"{name}: " + "; ".join(
-            f"{middle[c]['rps']:.0f}/s at {c} (p50 {middle[c]['p50_ms']:.2f}, p99 {middle[c]['p99_ms']:.2f} ms)"
-            for c in CONNECTIONS))  # fmt: skip
+        notes.append(
+            f"{name}: "
+            + "; ".join(
+                f"{middle[c]['rps']:.0f}/s at {c} (p50 {middle[c]['p50_ms']:.2f}, p99 {middle[c]['p99_ms']:.2f} ms)"
+                for c in CONNECTIONS
+            )
+        )
     return {"ratios": ratios, "notes": notes}

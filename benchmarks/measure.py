@@ -25,9 +25,14 @@ def ratio(ours: list[float], rivals: list[float], rival: str, goal: str, unit: s
     """The median of the paired ratios, with the least and the greatest."""
     each = sorted(own / other for own, other in zip(ours, rivals, strict=True))
     return {
-        "ratio": round(median(each), 3), "low": round(each[0], 3), "high": round(each[-1], 3), "rival": rival,
-        "goal": goal, unit: [round(value, 3) for value in ours], f"rival_{unit}": [round(v, 3) for v in rivals],
-    }  # fmt: skip
+        "ratio": round(median(each), 3),
+        "low": round(each[0], 3),
+        "high": round(each[-1], 3),
+        "rival": rival,
+        "goal": goal,
+        unit: [round(value, 3) for value in ours],
+        f"rival_{unit}": [round(v, 3) for v in rivals],
+    }
 
 
 def child(script: str, *arguments: object) -> dict[str, float]:

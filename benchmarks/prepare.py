@@ -30,8 +30,9 @@ DAY, STATION = date(2016, 6, 1), "Sydney"
 def main(history: Path, home: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "ingest", "--source", "file", "--path", str(history)],
-        env={**os.environ, "METEO_HOME": str(home)}, check=True,
-    )  # fmt: skip
+        env={**os.environ, "METEO_HOME": str(home)},
+        check=True,
+    )
     store = ObservationStore(connect(f"sqlite:///{home / 'observations.db'}"))
     PredictionLog(connect(f"sqlite:///{home / 'predictions.db'}")).create()
     train = Settings().train
@@ -56,10 +57,12 @@ def main(history: Path, home: Path) -> None:
     request = {"station": STATION, "date": DAY.isoformat(), "observation": known}
     PredictRequest.model_validate_json(json.dumps(request))
     asked = {
-        "request": request, "names": list(FEATURE_NAMES), "filled": [float(value) for value in filled[0]],
+        "request": request,
+        "names": list(FEATURE_NAMES),
+        "filled": [float(value) for value in filled[0]],
         "probability": float(model.probability(matrix)[0]),
         "filled_probability": float(model.probability(filled)[0]),
-    }  # fmt: skip
+    }
     (home / "asked.json").write_text(json.dumps(asked), encoding="utf-8")
 
 

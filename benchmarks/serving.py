@@ -121,10 +121,13 @@ def ours(home: Path, asked: dict[str, Any]) -> list[Contender]:
     ):
         port = free_port()
         environment = {
-            "METEO_HOME": str(home), "METEO_SERVICE_SECRET": SECRET, "METEO_MODELS_SECRET": SECRET,
+            "METEO_HOME": str(home),
+            "METEO_SERVICE_SECRET": SECRET,
+            "METEO_MODELS_SECRET": SECRET,
             "METEO_API_MODEL__PORT": str(port),
-            "METEO_MLFLOW__PORT": "9", "METEO_API_MODEL__POLL_SECONDS": "3600",
-        }  # fmt: skip
+            "METEO_MLFLOW__PORT": "9",
+            "METEO_API_MODEL__POLL_SECONDS": "3600",
+        }
         command = [sys.executable, *program]
         contenders.append(Contender(name, command, path, asked["request"], Path(), environment, port, ours=True))
     return contenders
@@ -134,19 +137,26 @@ def _rivals(home: Path, asked: dict[str, Any], console: Console) -> list[Contend
     row, width = asked["filled"], len(asked["filled"])
     tensor = {"name": "x", "shape": [1, width], "datatype": "FP32", "data": row}
     bodies: dict[str, tuple[str, str, Any]] = {
-        "mlflow": ("mlflow models serve", "/invocations",
-                   {"dataframe_split": {"columns": asked["names"], "data": [row]}}),
+        "mlflow": (
+            "mlflow models serve",
+            "/invocations",
+            {"dataframe_split": {"columns": asked["names"], "data": [row]}},
+        ),
         "mlserver": ("MLServer", "/v2/models/rain/infer", {"inputs": [tensor]}),
         "bentoml": ("BentoML", "/predict", {"rows": [row]}),
         "litserve": ("LitServe", "/predict", {"rows": [row]}),
         "fastapi": ("plain FastAPI", "/predict", {"columns": asked["names"], "data": [row]}),
-    }  # fmt: skip
+    }
     contenders = []
     for folder, (name, path, body) in bodies.items():
         python = _environment(folder, console)
         port = free_port()
-        environment = {"PORT": str(port), "MODEL": str(home / "rival.ubj"), "OMP_NUM_THREADS": "1",
-                       "PATH": f"{python.parent}:{os.environ['PATH']}"}  # fmt: skip
+        environment = {
+            "PORT": str(port),
+            "MODEL": str(home / "rival.ubj"),
+            "OMP_NUM_THREADS": "1",
+            "PATH": f"{python.parent}:{os.environ['PATH']}",
+        }
         work = home / folder
         shutil.copytree(RIVALS / folder, work)
         contenders.append(Contender(name, [str(python), "serve.py"], path, body, work, environment, port))
@@ -162,8 +172,10 @@ def _environment(name: str, console: Console) -> Path:
         uv = ".venv-tools/bin/uv"
         with console.status(f"installing {name}"):
             subprocess.run([uv, "venv", "-q", "--clear", "--python", "3.11", str(folder)], check=True)
-            subprocess.run([uv, "pip", "install", "-q", "--python", str(python), "-r",
-                            str(RIVALS / name / "requirements.txt")], check=True)  # fmt: skip
+            subprocess.run(
+                [uv, "pip", "install", "-q", "--python", str(python), "-r", str(RIVALS / name / "requirements.txt")],
+                check=True,
+            )
         installed.write_text(pins, encoding="utf-8")
     return python
 
@@ -179,9 +191,13 @@ def running(contenders: list[Contender], facts: dict[str, dict[str, float]], con
                 began = time.perf_counter()
                 with log.open("wb") as output:
                     process = subprocess.Popen(
-                        contender.command, cwd=contender.folder, env={**os.environ, **contender.environment},
-                        stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-                    )  # fmt: skip
+                        contender.command,
+                        cwd=contender.folder,
+                        env={**os.environ, **contender.environment},
+                        stdout=output,
+                        stderr=subprocess.STDOUT,
+                        start_new_session=True,
+                    )
                 processes.append(process)
                 _await(contender, process, log)
                 facts[contender.name] = {"start_seconds": time.perf_counter() - began, "pid": float(process.pid)}
@@ -198,8 +214,12 @@ def _await(contender: Contender, process: subprocess.Popen[bytes], log: Path) ->
         if process.poll() is not None:
             break
         try:
-            if httpx.post(contender.url, json=contender.body, headers=contender.headers, timeout=20,
-                          trust_env=False).status_code == contender.well:  # fmt: skip
+            if (
+                httpx.post(
+                    contender.url, json=contender.body, headers=contender.headers, timeout=20, trust_env=False
+                ).status_code
+                == contender.well
+            ):
                 return
         except httpx.HTTPError:
             pass  # not listening yet
@@ -235,8 +255,10 @@ def wrk(contender: Contender, connections: int, folder: Path) -> dict[str, float
     script.write_text("\n".join(['wrk.method = "POST"', f"wrk.body = [==[{body}]==]", *lines, _SAY]), encoding="utf-8")
     done = subprocess.run(
         ["wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "-s", str(script), contender.url],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     if measured.pop("errors"):
         raise RuntimeError(f"{contender.name} failed requests at {connections} connections:\n{done.stdout}")

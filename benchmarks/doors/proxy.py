@@ -37,9 +37,10 @@ def user(shown: Annotated[str, Depends(token)]) -> str:
 @app.post("/predict")
 async def predict(request: Request, username: Annotated[str, Depends(user)]) -> Response:
     answer = await app.state.client.post(
-        "/predict", content=await request.body(),
+        "/predict",
+        content=await request.body(),
         headers={"Authorization": f"Bearer {SERVICE.issue(Caller(username, 'user', 'gateway'))}"},
-    )  # fmt: skip
+    )
     return Response(answer.content, answer.status_code, media_type="application/json")
 
 

@@ -13,28 +13,28 @@ say() { echo "$(date +%T) $*" >&2; }
 # What a running job writes has a temporary name; tar says with 1 that such a file came or went.
 pack() {
   local code=0
-  docker-compose run --rm -T --no-deps volumes --create --gzip --directory /volumes --exclude='*.tmp' \
+  deploy/containers/compose run --rm -T --no-deps volumes --create --gzip --directory /volumes --exclude='*.tmp' \
     --exclude='console/*.db*' "$@" || code=$?
   [ "$code" -le 1 ]
 }
 
 for database in meteo airflow mlflow; do
   say "PostgreSQL: $database"
-  docker-compose exec -T postgres pg_dump -U meteo --format=custom "$database" >"$new/$database.dump"
+  deploy/containers/compose exec -T postgres pg_dump -U meteo --format=custom "$database" >"$new/$database.dump"
 done
 
 say "files of jobs, models and sessions"
 # The console's SQLite file, as of one moment.
 copy='import sqlite3
 with sqlite3.connect("/data/console.db") as live, sqlite3.connect("/data/console.backup") as copy: live.backup(copy)'
-docker-compose exec -T console python -c "$copy"
+deploy/containers/compose exec -T console python -c "$copy"
 pack state mlflow console >"$new/files.tar.gz"
 
-mapfile -t watching < <(docker-compose ps --services --filter status=running | grep -xE 'prometheus|alertmanager|grafana')
+mapfile -t watching < <(deploy/containers/compose ps --services --filter status=running | grep -xE 'prometheus|alertmanager|grafana')
 say "measurements; meanwhile these stand still: ${watching[*]:-}"
-again() { [ ${#watching[@]} = 0 ] || docker-compose start "${watching[@]}" 2>/dev/null; }
+again() { [ ${#watching[@]} = 0 ] || deploy/containers/compose start "${watching[@]}" 2>/dev/null; }
 trap again EXIT
-[ ${#watching[@]} = 0 ] || docker-compose stop "${watching[@]}" 2>/dev/null
+[ ${#watching[@]} = 0 ] || deploy/containers/compose stop "${watching[@]}" 2>/dev/null
 pack prometheus alertmanager grafana >"$new/measurements.tar.gz"
 again
 trap - EXIT

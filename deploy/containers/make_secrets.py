@@ -58,12 +58,29 @@ def certify(folder: Path, host: str) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     kind = "IP" if _address(host) else "DNS"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-         "-nodes", "-days", "365", "-subj", f"/CN={host}",
-         "-addext", f"subjectAltName={kind}:{host},DNS:localhost,IP:127.0.0.1",
-         "-keyout", str(folder / "tls.key"), "-out", str(folder / "tls.crt")],
-        check=True, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "365",
+            "-subj",
+            f"/CN={host}",
+            "-addext",
+            f"subjectAltName={kind}:{host},DNS:localhost,IP:127.0.0.1",
+            "-keyout",
+            str(folder / "tls.key"),
+            "-out",
+            str(folder / "tls.crt"),
+        ],
+        check=True,
+        stderr=subprocess.DEVNULL,
+    )
     _made(folder / "tls.crt")
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # pin_images.sh: docker-compose.digests.yaml, an override by which a deployment takes the images that others make by their
-# digests, as this machine's engine pulled them (docker-compose pull first):
-#   docker-compose -f docker-compose.yaml -f docker-compose.digests.yaml up -d
+# digests, as this machine's engine pulled them (docker compose pull first):
+#   docker compose -f docker-compose.yaml -f docker-compose.digests.yaml up -d
 # pin_images.sh REGISTRY TAG: the chart's values `images` with the digests of our own, once they are pushed.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -24,7 +24,7 @@ if [ $# = 2 ]; then
   exit
 fi
 text="# Made by deploy/containers/pin_images.sh."$'\n'"version: \"3.8\""$'\n'"services:"
-images=$(docker-compose --profile backup config | awk '
+images=$(deploy/containers/compose --profile backup config | awk '
   /^[^ ]/ { section = $1 }
   section == "services:" && /^  [^ ]/ { service = $1 }
   section == "services:" && /^    image:/ && $2 !~ /^rain-tomorrow\// { print service, $2 }')

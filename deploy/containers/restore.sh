@@ -11,25 +11,25 @@ say "checking $folder"
 (cd "$folder" && sha256sum --check --quiet SHA256SUMS)
 [ -d secrets ] || tar --extract --gzip --file "$folder/secrets.tar.gz"
 say "stopping"
-docker-compose down --remove-orphans 2>/dev/null
+deploy/containers/compose down --remove-orphans 2>/dev/null
 
 put_back() {
   say "$1"
   # shellcheck disable=SC2016 # for the shell in the container
-  docker-compose run --rm -T --no-deps --entrypoint sh volumes -c '
+  deploy/containers/compose run --rm -T --no-deps --entrypoint sh volumes -c '
     set -eu; cd /volumes
     for name; do find "$name" -mindepth 1 -delete; done
     tar --extract --gzip --file - --preserve-permissions --numeric-owner
     [ ! -e console/console.backup ] || mv console/console.backup console/console.db
   ' sh "${@:2}" <"$folder/$1.tar.gz"
 }
-docker-compose up --detach postgres 2>/dev/null
-until docker-compose exec -T postgres pg_isready -q -h 127.0.0.1 -U meteo; do sleep 1; done
+deploy/containers/compose up --detach postgres 2>/dev/null
+until deploy/containers/compose exec -T postgres pg_isready -q -h 127.0.0.1 -U meteo; do sleep 1; done
 for database in meteo airflow mlflow; do
   say "PostgreSQL: $database"
-  docker-compose exec -T postgres dropdb -U meteo --maintenance-db=postgres --if-exists --force "$database"
-  docker-compose exec -T postgres createdb -U meteo --maintenance-db=postgres --owner="$database" "$database"
-  docker-compose exec -T postgres pg_restore -U meteo --exit-on-error --dbname="$database" <"$folder/$database.dump"
+  deploy/containers/compose exec -T postgres dropdb -U meteo --maintenance-db=postgres --if-exists --force "$database"
+  deploy/containers/compose exec -T postgres createdb -U meteo --maintenance-db=postgres --owner="$database" "$database"
+  deploy/containers/compose exec -T postgres pg_restore -U meteo --exit-on-error --dbname="$database" <"$folder/$database.dump"
 done
 make roles # a backup of an earlier version knows none
 # Last, for migrating leaves its own measurement among the files.
@@ -37,4 +37,4 @@ put_back files state mlflow console
 put_back measurements prometheus alertmanager grafana
 [ "${START:-yes}" = yes ] || exit 0
 say "starting"
-docker-compose up --detach
+deploy/containers/compose up --detach

@@ -9,20 +9,20 @@ case ${1:-} in
   *) echo "usage: roll.sh gateway|api-model" >&2; exit 2 ;;
 esac
 say() { echo "$(date +%T) $*" >&2; }
-running=$(docker-compose ps --services --filter status=running)
+running=$(deploy/containers/compose ps --services --filter status=running)
 grep -qx "$door" <<<"$running" || { say "$door does not run: nothing to roll"; exit 0; }
 # nginx reads its configuration anew without losing a request; $1 changes it.
 door() {
-  docker-compose exec -T "$door" sh -c "sed '$1' /etc/nginx/nginx.conf >/tmp/nginx.conf && nginx -q -t -c /tmp/nginx.conf && nginx -c /tmp/nginx.conf -s reload"
+  deploy/containers/compose exec -T "$door" sh -c "sed '$1' /etc/nginx/nginx.conf >/tmp/nginx.conf && nginx -q -t -c /tmp/nginx.conf && nginx -c /tmp/nginx.conf -s reload"
 }
-health() { docker inspect --format '{{.State.Health.Status}}' "$(docker-compose ps -q "$1")"; }
+health() { docker inspect --format '{{.State.Health.Status}}' "$(deploy/containers/compose ps -q "$1")"; }
 
 trap 'door ""' EXIT
 for replica in "$1" "$1-2"; do
   say "$replica gets no more requests"
   door "s/server $replica:$port .*/server $replica:$port down;/"
   sleep "${DRAIN_SECONDS:-5}"
-  docker-compose up --detach --no-deps --force-recreate "$replica" 2>/dev/null
+  deploy/containers/compose up --detach --no-deps --force-recreate "$replica" 2>/dev/null
   until [ "$(health "$replica")" = healthy ]; do sleep 1; done
   door ""
   say "$replica is back"

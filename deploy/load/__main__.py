@@ -55,16 +55,22 @@ def locust(gateway: str, steps: list[int], seconds: float) -> Iterator[Callable[
     with tempfile.TemporaryDirectory() as folder:
         seen = Path(folder) / "seen.jsonl"
         environment = {
-            **os.environ, "LOGINS": logins(), "CERTIFICATE": str(REPOSITORY / "tls/tls.crt"), "SEEN": str(seen),
-            "STEPS": ",".join(map(str, steps)), "STEP_SECONDS": str(seconds),
-        }  # fmt: skip
+            **os.environ,
+            "LOGINS": logins(),
+            "CERTIFICATE": str(REPOSITORY / "tls/tls.crt"),
+            "SEEN": str(seen),
+            "STEPS": ",".join(map(str, steps)),
+            "STEP_SECONDS": str(seconds),
+        }
         log = Path(folder) / "log"
         command = [str(LOCUST), "--headless", "--only-summary", "--host", gateway, "--stop-timeout", "20"]
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [*command, "--locustfile", str(Path(__file__).with_name("locustfile.py"))],
-                env=environment, stdout=output, stderr=output,
-            )  # fmt: skip
+                env=environment,
+                stdout=output,
+                stderr=output,
+            )
 
         def so_far() -> list[Request]:
             lines = seen.read_text(encoding="utf-8").splitlines() if seen.exists() else []
@@ -110,17 +116,27 @@ def steps(
             found.append(_step(number, requests, took, spent))
             if found[-1]["failed"] > MOST_FAILED or found[-1]["predict_ms"]["p95"] > SLOWEST_P95_MS:
                 break
-    _write(report, {
-        "machine": f"{os.cpu_count()} CPUs, load and containers together",
-        "idle_cpu_share": {name: round(share, 3) for name, share in sorted(idle.items(), key=lambda each: -each[1])},
-        "steps": found,
-    })  # fmt: skip
+    _write(
+        report,
+        {
+            "machine": f"{os.cpu_count()} CPUs, load and containers together",
+            "idle_cpu_share": {
+                name: round(share, 3) for name, share in sorted(idle.items(), key=lambda each: -each[1])
+            },
+            "steps": found,
+        },
+    )
     table = Table("users", "requests/s", "p50 ms", "p95 ms", "p99 ms", "failed", "CPU ms a request")
     for step in found:
         ms, used = step["predict_ms"], step["cpu_ms_a_request"]
         most = ", ".join(f"{name} {value}" for name, value in list(used.items())[:6])
-        table.add_row(str(step["users"]), f"{step['requests_per_second']}", *(f"{ms[p]:.0f}" for p in ms),
-                      f"{step['failed']:.2%}", most)  # fmt: skip
+        table.add_row(
+            str(step["users"]),
+            f"{step['requests_per_second']}",
+            *(f"{ms[p]:.0f}" for p in ms),
+            f"{step['failed']:.2%}",
+            most,
+        )
     console.print(table)
 
 
@@ -128,13 +144,14 @@ def _step(users: int, requests: list[Request], seconds: float, spent: dict[str, 
     per_request = {name: round(1000 * value / max(len(requests), 1), 2) for name, value in spent.items()}
     kinds = sorted({one.what for one in requests})
     return {
-        "users": users, "requests_per_second": round(len(requests) / seconds, 1),
+        "users": users,
+        "requests_per_second": round(len(requests) / seconds, 1),
         "failed": sum(bool(one.failed) for one in requests) / max(len(requests), 1),
         "predict_ms": _percentiles(requests, "POST /predict"),
         "by_kind_ms": {what: _percentiles(requests, what) for what in kinds},
         "cpu_ms_a_request": dict(sorted(per_request.items(), key=lambda each: -each[1])),
         "failures": Counter(f"{one.what} {one.status}" for one in requests if one.failed),
-    }  # fmt: skip
+    }
 
 
 def _percentiles(requests: list[Request], what: str) -> dict[str, float]:
@@ -162,11 +179,16 @@ def kill(
                 back = wait_until_well(container, 180)
                 failed = _calm(so_far, began)
             kinds = Counter(f"{one.what} {one.status or one.failed}" for one in failed)
-            found.append({
-                "service": name, "well_again_s": round(back, 1), "failed": len(failed),
-                "requests": sum(one.at >= began for one in so_far()),
-                "failing_s": round(failed[-1].at - failed[0].at, 1) if failed else 0.0, "failures": kinds,
-            })  # fmt: skip
+            found.append(
+                {
+                    "service": name,
+                    "well_again_s": round(back, 1),
+                    "failed": len(failed),
+                    "requests": sum(one.at >= began for one in so_far()),
+                    "failing_s": round(failed[-1].at - failed[0].at, 1) if failed else 0.0,
+                    "failures": kinds,
+                }
+            )
             console.print(found[-1])
     _write(report, {"users": users, "killed": found})
     table = Table("killed", "well again, s", "requests", "failed", "failing for, s", "which")
@@ -200,8 +222,13 @@ def roll(gateway: Gateway, users: int = 50, report: Report = Path("reports/roll.
         time.sleep(QUIET_SECONDS)
         requests = [one for one in so_far() if one.at >= began]
     failures = Counter(f"{one.what} {one.status or one.failed}" for one in requests if one.failed)
-    found = {"users": users, "seconds": round(time.time() - began), "requests": len(requests), "failures": failures,
-             "predict_ms": _percentiles(requests, "POST /predict")}  # fmt: skip
+    found = {
+        "users": users,
+        "seconds": round(time.time() - began),
+        "requests": len(requests),
+        "failures": failures,
+        "predict_ms": _percentiles(requests, "POST /predict"),
+    }
     _write(report, found)
     console.print(found)
     raise typer.Exit(1 if failures or not requests else 0)

@@ -35,7 +35,13 @@ class Container:
 
 
 def compose(*arguments: str) -> str:
-    done = subprocess.run(["docker-compose", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [str(REPOSITORY / "deploy/containers/compose"), *arguments],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return done.stdout
 
 

@@ -132,8 +132,11 @@ def finished(client: httpx.Client, dag: str, run_id: str) -> None:
             time.sleep(1)
     failed = [task["task"] for task in found["tasks"] if task["state"] == "failed"]
     logs = [client.get(f"/admin/runs/{dag}/{run_id}/tasks/{task}/log").text[-3000:] for task in failed]
-    expect(found["state"] == "success", f"{dag} ended well after {timedelta(seconds=round(time.monotonic() - began))}",
-           "\n".join(logs) or found)  # fmt: skip
+    expect(
+        found["state"] == "success",
+        f"{dag} ended well after {timedelta(seconds=round(time.monotonic() - began))}",
+        "\n".join(logs) or found,
+    )
 
 
 def expect(holds: bool, what: str, otherwise: object) -> None:

@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 from supervision import Supervision, memory_mb
 
-from ingest.sources import months_before
+from ingest.months import months_before
 from meteo.archive.store import ObservationStore
 from meteo.models.registry import Registry
 from meteo.runtime.database import connect
@@ -209,11 +209,16 @@ def _summary(machine: Machine, seconds: float) -> None:
     settings = machine.settings
     table = Table(title=f"Up after {seconds:.0f} s", show_header=False)
     for title, address in (
-        ("Console", settings.console.address), ("Gateway (API)", f"{settings.gateway.address}/docs"),
-        ("Airflow", settings.airflow.address), ("MLflow", settings.mlflow.address),
-        *((("Prometheus", settings.prometheus.address), ("Alertmanager", settings.alertmanager.address))
-          if machine.home.observed else ()),
-    ):  # fmt: skip
+        ("Console", settings.console.address),
+        ("Gateway (API)", f"{settings.gateway.address}/docs"),
+        ("Airflow", settings.airflow.address),
+        ("MLflow", settings.mlflow.address),
+        *(
+            (("Prometheus", settings.prometheus.address), ("Alertmanager", settings.alertmanager.address))
+            if machine.home.observed
+            else ()
+        ),
+    ):
         table.add_row(title, address)
     table.add_row("First logins", str(machine.home.folder / "credentials.json"))
     if settings.ingest.source == "demo":
@@ -241,9 +246,12 @@ def status(home: HomeOption = Path("data")) -> None:
         ready = bool(states) and machine.ready(name)
         all_up &= ready
         table.add_row(
-            name, state["statename"].lower(), "yes" if ready else f"no: {address or 'see its log'}",
-            f"{memory_mb(state['pid']):.0f}" if state["pid"] else "", state["description"],
-        )  # fmt: skip
+            name,
+            state["statename"].lower(),
+            "yes" if ready else f"no: {address or 'see its log'}",
+            f"{memory_mb(state['pid']):.0f}" if state["pid"] else "",
+            state["description"],
+        )
     Console().print(table)
     raise SystemExit(0 if all_up else 1)
 
@@ -266,17 +274,23 @@ def _addresses(settings: Settings, observed: bool) -> dict[str, str]:
     )
     return {
         "METEO_CONSOLE__LINKS": json.dumps(settings.console.links or pages),
-        "AIRFLOW_HOST": airflow.host, "AIRFLOW_PORT": str(airflow.port),
+        "AIRFLOW_HOST": airflow.host,
+        "AIRFLOW_PORT": str(airflow.port),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{airflow.address}/execution/",
-        "MLFLOW_HOST": mlflow.host, "MLFLOW_PORT": str(mlflow.port),
+        "MLFLOW_HOST": mlflow.host,
+        "MLFLOW_PORT": str(mlflow.port),
         "TIDY": str(REPOSITORY / "deploy" / "images" / "tidy"),
         "METEO_RETENTION__AIRFLOW_DAYS": str(settings.retention.airflow_days),
-        **{f"{name}_LISTEN": f"{service.host}:{service.port}" for name, service in (
-            ("PROMETHEUS", settings.prometheus), ("ALERTMANAGER", settings.alertmanager),
-            ("NODE_EXPORTER", settings.node_exporter),
-        )},
+        **{
+            f"{name}_LISTEN": f"{service.host}:{service.port}"
+            for name, service in (
+                ("PROMETHEUS", settings.prometheus),
+                ("ALERTMANAGER", settings.alertmanager),
+                ("NODE_EXPORTER", settings.node_exporter),
+            )
+        },
         **dict.fromkeys(("PROMETHEUS_BIN", "ALERTMANAGER_BIN", "NODE_EXPORTER_BIN"), "not-asked-for"),
-    }  # fmt: skip
+    }
 
 
 if __name__ == "__main__":

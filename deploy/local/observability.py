@@ -35,14 +35,18 @@ def write_files(folder: Path, settings: Settings) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     settings.job_metrics.mkdir(parents=True, exist_ok=True)
     addresses = {
-        "gateway": settings.gateway, "api_model": settings.api_model, "node": settings.node_exporter,
-        "prometheus": settings.prometheus, "alertmanager": settings.alertmanager,
-    }  # fmt: skip
+        "gateway": settings.gateway,
+        "api_model": settings.api_model,
+        "node": settings.node_exporter,
+        "prometheus": settings.prometheus,
+        "alertmanager": settings.alertmanager,
+    }
     targets = {job: [f"{service.host}:{service.port}"] for job, service in addresses.items()}
     targets["console"] = [f"{settings.console.host}:{settings.console.metrics_port}"]
     prometheus = yaml.safe_load((FILES / "prometheus.yml").read_text(encoding="utf-8"))
-    prometheus["global"] = dict.fromkeys(("scrape_interval", "evaluation_interval"),
-                                         f"{settings.prometheus.scrape_seconds}s")  # fmt: skip
+    prometheus["global"] = dict.fromkeys(
+        ("scrape_interval", "evaluation_interval"), f"{settings.prometheus.scrape_seconds}s"
+    )
     prometheus["rule_files"] = [str(FILES / "rules.yml")]
     prometheus["alerting"]["alertmanagers"] = [{"static_configs": [{"targets": targets["alertmanager"]}]}]
     for job in prometheus["scrape_configs"]:
@@ -57,9 +61,12 @@ def write_files(folder: Path, settings: Settings) -> None:
 def mail(alerts: Alerts) -> dict[str, Any]:
     """Alertmanager's e-mail settings; the password is read from its file by Alertmanager itself."""
     found: dict[str, Any] = {
-        "to": alerts.to, "from": alerts.sender, "smarthost": alerts.smarthost, "require_tls": alerts.require_tls,
+        "to": alerts.to,
+        "from": alerts.sender,
+        "smarthost": alerts.smarthost,
+        "require_tls": alerts.require_tls,
         "send_resolved": True,
-    }  # fmt: skip
+    }
     if alerts.username:
         found |= {"auth_username": alerts.username, "auth_password_file": str(alerts.password_file)}
     return found

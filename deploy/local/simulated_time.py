@@ -47,9 +47,12 @@ def main() -> None:
     subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", str(library), str(SOURCE)], check=True)
     clock.write_bytes(struct.pack("=q", 0))
     environment = {
-        **os.environ, "LD_PRELOAD": str(library), VARIABLE: str(clock),
-        "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",  # there is a program for each core
-    }  # fmt: skip
+        **os.environ,
+        "LD_PRELOAD": str(library),
+        VARIABLE: str(clock),
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",  # there is a program for each core
+    }
     os.execve(sys.executable, [sys.executable, *sys.argv[1:]], environment)  # noqa: S606
 
 

@@ -225,13 +225,16 @@ def run(target: Target, seconds: float, users: int, bar: Callable[..., None] = l
     }
     waits = sorted(seen.seconds) or [0.0]
     return {
-        "seconds": seconds, "users": users, "requests": sum(seen.codes.values()),
-        "predictions": len(seen.answered), "codes": dict(sorted(seen.codes.items())),
+        "seconds": seconds,
+        "users": users,
+        "requests": sum(seen.codes.values()),
+        "predictions": len(seen.answered),
+        "codes": dict(sorted(seen.codes.items())),
         "predict_ms": {"p50": _ms(waits, 0.5), "p99": _ms(waits, 0.99), "max": _ms(waits, 1)},
         "gateway_mb": {"early": round(early, 1), "late": round(late, 1)},
         "restarts_seconds": [round(high - low - 1 - SETTLING_SECONDS, 1) for low, high in seen.windows],
         "broken": {name: found[:20] for name, found in broken.items() if found},
-    }  # fmt: skip
+    }
 
 
 def _of(samples: Iterable[tuple[float, float]], low: float, high: float) -> float:

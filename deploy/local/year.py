@@ -32,7 +32,7 @@ from year_jobs import DATA, HOUSEKEEPING, TRAINING, Job
 from year_people import People
 from year_stores import WEEK, Plan, broken, limits, measure
 
-from ingest.sources import months_before
+from ingest.months import months_before
 from meteo.station import stations
 
 SERVERS = ("demo", "mlflow", "api-model", "gateway", "console")
@@ -146,16 +146,21 @@ class Year:
         first = self.figures[0]
         days = len(self.figures) - 1
         return {
-            "days": days, "first_day": (self._first + timedelta(days=1)).date().isoformat(),
-            "plan": asdict(self._plan), "retention": retention.model_dump(),
+            "days": days,
+            "first_day": (self._first + timedelta(days=1)).date().isoformat(),
+            "plan": asdict(self._plan),
+            "retention": retention.model_dump(),
             "broken": broken(self.figures, bounds),
-            "promoted": self.promoted, "trainings_asked_for_by_monitoring": self.asked_for_training,
-            "seconds": round(time.monotonic() - self._began, 1), "processor_seconds": self._processor_seconds(),
-            "seconds_of": _means(self.seconds), "processor_seconds_of": _means(self.processor),
+            "promoted": self.promoted,
+            "trainings_asked_for_by_monitoring": self.asked_for_training,
+            "seconds": round(time.monotonic() - self._began, 1),
+            "processor_seconds": self._processor_seconds(),
+            "seconds_of": _means(self.seconds),
+            "processor_seconds_of": _means(self.processor),
             "pages_ms": self.pages,
             "most": {bound.figure: round(first.get(bound.figure, 0) + bound.growth(days)) for bound in bounds},
             "figures": {day: self.figures[day] for day in sorted({*range(0, days, WEEK), days})},
-        }  # fmt: skip
+        }
 
 
 def _means(values: Mapping[str, Sequence[float]]) -> dict[str, dict[str, float]]:

@@ -31,10 +31,11 @@ class People:
         self._logins = json.loads((machine.home.folder / "credentials.json").read_text(encoding="utf-8"))
         self._console = machine.settings.console.address
         self.user, self.admin = (
-            httpx.Client(base_url=machine.settings.gateway.address, auth=Login(self._logins[role]), timeout=120,
-                         trust_env=False)
+            httpx.Client(
+                base_url=machine.settings.gateway.address, auth=Login(self._logins[role]), timeout=120, trust_env=False
+            )
             for role in ("user", "admin")
-        )  # fmt: skip
+        )
 
     def __enter__(self) -> Self:
         return self

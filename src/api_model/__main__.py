@@ -37,9 +37,15 @@ def application(settings: Settings, log: PredictionLog) -> FastAPI:
 def serve(app: FastAPI, settings: Settings) -> None:
     """Serve until told to stop."""
     uvicorn.run(
-        app, host=settings.api_model.host, port=settings.api_model.port, log_config=None, access_log=False,
-        http="httptools", proxy_headers=False, server_header=False,
-    )  # fmt: skip
+        app,
+        host=settings.api_model.host,
+        port=settings.api_model.port,
+        log_config=None,
+        access_log=False,
+        http="httptools",
+        proxy_headers=False,
+        server_header=False,
+    )
 
 
 def main() -> None:

@@ -32,9 +32,15 @@ _CLIMATES_KEPT = 64
 
 
 def create_app(
-    predictor: Predictor, log: PredictionLog, store: ObservationStore, tokens: ServiceTokens, registry: Registry, *,
-    poll_seconds: float, minimum_outcomes: int = 200,
-) -> FastAPI:  # fmt: skip
+    predictor: Predictor,
+    log: PredictionLog,
+    store: ObservationStore,
+    tokens: ServiceTokens,
+    registry: Registry,
+    *,
+    poll_seconds: float,
+    minimum_outcomes: int = 200,
+) -> FastAPI:
     """The service; it asks the registry for the champion every `poll_seconds`, and calls live quality measured from
     `minimum_outcomes` on."""
     collectors = CollectorRegistry()

@@ -17,9 +17,13 @@ QUALITY_DAYS = 90
 
 
 def past_predictions(
-    log: Engine, store: ObservationStore, subject: str | None, station: str | None,
-    days: tuple[date | None, date | None], limit: int,
-) -> list[PastPrediction]:  # fmt: skip
+    log: Engine,
+    store: ObservationStore,
+    subject: str | None,
+    station: str | None,
+    days: tuple[date | None, date | None],
+    limit: int,
+) -> list[PastPrediction]:
     """The newest predictions first, of one person unless `subject` is None, joined with the next day's rainfall."""
     place = known_station(station).name if station else None
     found = records(log, *days, subject=subject, station=place, newest=limit)
@@ -30,20 +34,31 @@ def past_predictions(
     amounts = [fell.get((record.station, day)) for record, day in zip(found, after, strict=True)]
     return [
         PastPrediction(
-            prediction_id=record.prediction_id, made_at=record.made_at, username=record.subject,
-            station=record.station, date=record.day, observation=dict(record.observation),
-            probability=record.probability, rain_tomorrow=record.rain_tomorrow, threshold=record.threshold,
+            prediction_id=record.prediction_id,
+            made_at=record.made_at,
+            username=record.subject,
+            station=record.station,
+            date=record.day,
+            observation=dict(record.observation),
+            probability=record.probability,
+            rain_tomorrow=record.rain_tomorrow,
+            threshold=record.threshold,
             model_version=record.model_version,
-            rainfall=amount, rained=None if amount is None else amount > RAIN_THRESHOLD_MM,
+            rainfall=amount,
+            rained=None if amount is None else amount > RAIN_THRESHOLD_MM,
         )
         for record, amount in zip(found, amounts, strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def live_quality(
-    log: Engine, store: ObservationStore, climates: Climates, days: tuple[date | None, date | None], minimum: int,
+    log: Engine,
+    store: ObservationStore,
+    climates: Climates,
+    days: tuple[date | None, date | None],
+    minimum: int,
     by: By = "version",
-) -> list[LiveQuality]:  # fmt: skip
+) -> list[LiveQuality]:
     """How each version's served forecasts from the days start..end did, by default of the last QUALITY_DAYS."""
     start, end = days
     if start is None:

@@ -24,9 +24,11 @@ class ModelMetrics:
             "predictions", "Predictions answered", ["station", "rain_tomorrow"], registry=registry
         )
         self._probability = Histogram(
-            "prediction_probability", "Chance of rain given", registry=registry,
+            "prediction_probability",
+            "Chance of rain given",
+            registry=registry,
             buckets=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
-        )  # fmt: skip
+        )
         self._version = Gauge("model_version", "The version that serves", ["name"], registry=registry)
         self._trained = Gauge("model_trained_timestamp_seconds", "When the served model was trained", registry=registry)
         self._reload_failures = Counter("model_reload_failures", "Loads of a champion that failed", registry=registry)

@@ -47,8 +47,11 @@ class Scoring:
 
     def take(self, rows: Sequence[Any]) -> None:
         """The next rows, as they were read."""
-        sound = [(place, request) for place, request in enumerate(map(self._request, rows), self._taken)
-                 if isinstance(request, PredictRequest)]  # fmt: skip
+        sound = [
+            (place, request)
+            for place, request in enumerate(map(self._request, rows), self._taken)
+            if isinstance(request, PredictRequest)
+        ]
         self._taken += len(rows)
         if not sound:
             return

@@ -81,9 +81,11 @@ class Serving:
         """The served model's card, and what keeps the champion from being served, if anything does."""
         model = self.predictor.model
         return {
-            "name": self.registry.name, "version": model.version, "problem": self.predictor.problem,
+            "name": self.registry.name,
+            "version": model.version,
+            "problem": self.predictor.problem,
             **public_card(model),
-        }  # fmt: skip
+        }
 
 
 def public_card(model: Model) -> dict[str, Any]:

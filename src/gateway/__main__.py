@@ -49,8 +49,10 @@ def serve(context: typer.Context) -> None:
         return
     settings = Settings()
     keep_private(settings.home)
-    for value, variable in ((settings.service_secret, "METEO_SERVICE_SECRET"),
-                            (settings.gateway.jwt_secret, "METEO_GATEWAY__JWT_SECRET")):  # fmt: skip
+    for value, variable in (
+        (settings.service_secret, "METEO_SERVICE_SECRET"),
+        (settings.gateway.jwt_secret, "METEO_GATEWAY__JWT_SECRET"),
+    ):
         settings.secret(value, variable)
     served: FastAPI | str = "gateway.__main__:door"
     with TemporaryDirectory() as metrics:
@@ -59,10 +61,17 @@ def serve(context: typer.Context) -> None:
         else:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
         uvicorn.run(
-            served, factory=isinstance(served, str), workers=settings.gateway.workers, host=settings.gateway.host,
-            port=settings.gateway.port, log_config=None, access_log=False, http=StrictHttpProtocol,
-            forwarded_allow_ips=settings.gateway.trusted_proxies, server_header=False,
-        )  # fmt: skip
+            served,
+            factory=isinstance(served, str),
+            workers=settings.gateway.workers,
+            host=settings.gateway.host,
+            port=settings.gateway.port,
+            log_config=None,
+            access_log=False,
+            http=StrictHttpProtocol,
+            forwarded_allow_ips=settings.gateway.trusted_proxies,
+            server_header=False,
+        )
 
 
 def door() -> FastAPI:
@@ -73,15 +82,20 @@ def door() -> FastAPI:
     engine = connect(settings.gateway_url, SERVICE)
     model_api, airflow, mlflow = (
         Upstream(name, address, UPSTREAM_SECONDS)
-        for name, address in (("the model API", settings.api_model.address), ("Airflow", settings.airflow.address),
-                              ("MLflow", settings.mlflow.private_address))
-    )  # fmt: skip
+        for name, address in (
+            ("the model API", settings.api_model.address),
+            ("Airflow", settings.airflow.address),
+            ("MLflow", settings.mlflow.private_address),
+        )
+    )
     known = settings.gateway
     tokens = AccessTokens(
-        settings.secret(known.jwt_secret, "METEO_GATEWAY__JWT_SECRET"), known.access_minutes,
+        settings.secret(known.jwt_secret, "METEO_GATEWAY__JWT_SECRET"),
+        known.access_minutes,
         settings.secret(known.jwt_secret_previous, "METEO_GATEWAY__JWT_SECRET_PREVIOUS")
-        if known.jwt_secret_previous.get_secret_value() else "",
-    )  # fmt: skip
+        if known.jwt_secret_previous.get_secret_value()
+        else "",
+    )
     services = Services(
         Users(engine),
         Sessions(engine, tokens, settings.gateway.refresh_days),
@@ -99,9 +113,14 @@ def door() -> FastAPI:
 
 def _rates(gateway: Gateway) -> Rates:
     return Rates(
-        gateway.limits.get_secret_value(), gateway.predictions_user, gateway.predictions_admin,
-        gateway.failures_per_account, gateway.failures_per_peer, gateway.batch_rows_user, gateway.batch_rows_admin,
-    )  # fmt: skip
+        gateway.limits.get_secret_value(),
+        gateway.predictions_user,
+        gateway.predictions_admin,
+        gateway.failures_per_account,
+        gateway.failures_per_peer,
+        gateway.batch_rows_user,
+        gateway.batch_rows_admin,
+    )
 
 
 @app.command()
@@ -111,9 +130,11 @@ def migrate() -> None:
 
     def work() -> dict[str, Any]:
         done = {}
-        for schema, address in ((tables.SCHEMA, settings.observations_url),
-                                (prediction_log.SCHEMA, settings.predictions_url),
-                                (gateway_tables.SCHEMA, settings.gateway_url)):  # fmt: skip
+        for schema, address in (
+            (tables.SCHEMA, settings.observations_url),
+            (prediction_log.SCHEMA, settings.predictions_url),
+            (gateway_tables.SCHEMA, settings.gateway_url),
+        ):
             engine = connect(address)
             schema.upgrade(engine)
             schema.grant(engine)

@@ -125,8 +125,14 @@ class Airflow:
 
     async def log(self, dag: Dag, run_id: str, task: str, try_number: int | None) -> str:
         """A task's log as text, of its latest try unless told which."""
-        path = ("dags", dag, "dagRuns", _checked(run_id, _RUN_ID, "run_id"), "taskInstances",
-                _checked(task, TASK_ID, "task"))  # fmt: skip
+        path = (
+            "dags",
+            dag,
+            "dagRuns",
+            _checked(run_id, _RUN_ID, "run_id"),
+            "taskInstances",
+            _checked(task, TASK_ID, "task"),
+        )
         number = try_number or (await self._get(Instance, *path)).try_number
         if not number:
             return ""
@@ -153,9 +159,13 @@ class Airflow:
         if state not in ("failed", "upstream_failed"):
             raise Conflict(f"{task} is {state or 'not started'}: only a failed task is run again")
         asked = {
-            "dry_run": False, "dag_run_id": run_id, "task_ids": [task], "only_failed": True, "reset_dag_runs": True,
+            "dry_run": False,
+            "dag_run_id": run_id,
+            "task_ids": [task],
+            "only_failed": True,
+            "reset_dag_runs": True,
             "include_downstream": True,
-        }  # fmt: skip
+        }
         self._read(await self._call("POST", "dags", dag, "clearTaskInstances", json=asked), Cleared)
 
     async def _summary(self, path: tuple[str, ...], task: Task) -> JsonValue:

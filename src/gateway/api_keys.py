@@ -74,11 +74,17 @@ class Keys:
         """The enabled user whose key it is, and when it expires; NotAuthenticated for anything else."""
         prefix, _, secret = key.removeprefix(MARK).partition("_")
         query = (
-            select(API_KEYS.c.digest, API_KEYS.c.expires_at, USERS.c.username, USERS.c.role, USERS.c.enabled,
-                   USERS.c.must_change)
+            select(
+                API_KEYS.c.digest,
+                API_KEYS.c.expires_at,
+                USERS.c.username,
+                USERS.c.role,
+                USERS.c.enabled,
+                USERS.c.must_change,
+            )
             .join(USERS)
             .where(API_KEYS.c.prefix == prefix, API_KEYS.c.expires_at > datetime.now(UTC), USERS.c.enabled)
-        )  # fmt: skip
+        )
         with self._engine.connect() as connection:
             row = connection.execute(query).first()
         if row is None or not secrets.compare_digest(row.digest, _digest(secret)):

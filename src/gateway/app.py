@@ -54,8 +54,12 @@ def create_app(services: Services, upstreams: Sequence[Upstream], body_limit: in
     app.state.services = services
     app.add_middleware(DirectRoute, path="/predict", answer=forecasts.predict_at_once)
     collectors = CollectorRegistry()
-    seconds = Histogram("upstream_request_duration_seconds", "Time that a service behind the gateway took, its body "
-                        "included", ["upstream"], registry=collectors)  # fmt: skip
+    seconds = Histogram(
+        "upstream_request_duration_seconds",
+        "Time that a service behind the gateway took, its body included",
+        ["upstream"],
+        registry=collectors,
+    )
     for upstream in upstreams:
         upstream.observe = seconds.labels(upstream.name.removeprefix("the ")).observe
     install_service(app, collectors, services.missing, body_limit, BODY_SECONDS, PATIENCE)

@@ -19,10 +19,13 @@ class Audit:
     def write(self, request: Request, actor: str, action: str, outcome: str, **detail: Any) -> None:
         """Record one event of `request`; `detail` never holds a secret."""
         entry = {
-            "actor": actor[:64], "action": action, "outcome": outcome,
-            "address": request.client.host[:64] if request.client else "", "request_id": request_id(request),
+            "actor": actor[:64],
+            "action": action,
+            "outcome": outcome,
+            "address": request.client.host[:64] if request.client else "",
+            "request_id": request_id(request),
             "detail": detail,
-        }  # fmt: skip
+        }
         with writing(self._engine) as connection:
             connection.execute(insert(AUDIT).values(at=datetime.now(UTC), **entry))
         logger().info("audit", **entry)

@@ -69,8 +69,9 @@ async def _session_user(_: Annotated[Login, Depends(_login)], user: Annotated[Us
     return user
 
 
-async def _admin(request: Request, current: Annotated[Current, Depends(_current)],
-                 user: Annotated[User, Depends(_user)]) -> User:  # fmt: skip
+async def _admin(
+    request: Request, current: Annotated[Current, Depends(_current)], user: Annotated[User, Depends(_user)]
+) -> User:
     if user.role != "admin" or current.session is None:
         needed = "the role admin" if user.role != "admin" else "a login: an API key may not do it"
         audit = services(request).audit
@@ -79,8 +80,9 @@ async def _admin(request: Request, current: Annotated[Current, Depends(_current)
     return user
 
 
-async def _predicting(request: Request, current: Annotated[Current, Depends(_current)],
-                      user: Annotated[User, Depends(_user)]) -> User:  # fmt: skip
+async def _predicting(
+    request: Request, current: Annotated[Current, Depends(_current)], user: Annotated[User, Depends(_user)]
+) -> User:
     """The user, whose prediction is counted; the answer bears what is left."""
     limiter = services(request).limiter
     request.state.rate = await limiter.prediction(user, program=current.session is None)

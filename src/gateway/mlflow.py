@@ -99,8 +99,12 @@ class Mlflow:
         experiment = await self._experiment_id()
         if experiment is None:
             return []
-        asked = {"experiment_ids": [experiment], "filter": "attributes.status = 'FINISHED'", "max_results": limit,
-                 "order_by": ["attributes.start_time DESC"]}  # fmt: skip
+        asked = {
+            "experiment_ids": [experiment],
+            "filter": "attributes.status = 'FINISHED'",
+            "max_results": limit,
+            "order_by": ["attributes.start_time DESC"],
+        }
         answer = await self._upstream.call("POST", "api", "2.0", "mlflow", "runs", "search", json=asked)
         return [_report(answer.service, run) for run in answer.read(_Runs).runs if "drift" in run.tags]
 
@@ -153,9 +157,11 @@ def _report(service: str, run: _Run) -> DriftReport:
     figures = {entry.key: entry.value for entry in run.data.metrics}
     sides = ("observations", "served")
     report = {
-        "id": run.info.run_id, "made_at": datetime.fromtimestamp(run.info.start_time / 1000, UTC),
-        "day": run.tags.get("day"), "verdict": run.tags["drift"],
+        "id": run.info.run_id,
+        "made_at": datetime.fromtimestamp(run.info.start_time / 1000, UTC),
+        "day": run.tags.get("day"),
+        "verdict": run.tags["drift"],
         "alarms": {side: figures.get(f"drift.{side}.alarms", 0) for side in sides},
         "share": {side: figures.get(f"drift.{side}.share", 0.0) for side in sides},
-    }  # fmt: skip
+    }
     return checked(service, report, DriftReport)

@@ -29,9 +29,11 @@ class StreamedAnswer(Response):
     it the connection is cut, so that nobody takes a part for the whole."""
 
     def __init__(
-        self, upstream: Upstream, asking: AbstractAsyncContextManager[aiohttp.ClientResponse],
+        self,
+        upstream: Upstream,
+        asking: AbstractAsyncContextManager[aiohttp.ClientResponse],
         headers_of: Callable[[int, Mapping[str, str]], Awaitable[dict[str, str]]],
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self._upstream = upstream
         self._asking = asking
@@ -100,10 +102,17 @@ class ModelApi:
         self._tokens = tokens
 
     async def ask(
-        self, request: Request, user: User, expected: type[object], method: str, *path: str,
-        content: bytes | None = None, params: Mapping[str, Any] | None = None, deadline: float | None = None,
+        self,
+        request: Request,
+        user: User,
+        expected: type[object],
+        method: str,
+        *path: str,
+        content: bytes | None = None,
+        params: Mapping[str, Any] | None = None,
+        deadline: float | None = None,
         kind: str = JSON,
-    ) -> Response:  # fmt: skip
+    ) -> Response:
         """Its answer as it is, once it was seen to be `expected`; errors are problem+json already, and become those of
         the path asked here. `content` is of media type `kind`."""
         headers = self._headers(request, user) | ({} if content is None else {"Content-Type": kind})
@@ -119,9 +128,16 @@ class ModelApi:
         return Response(answer.content, answer.status, passed)
 
     def stream(
-        self, request: Request, user: User, method: str, *path: str, content: bytes, headers: Mapping[str, str],
-        deadline: float, charge: Callable[[int, Mapping[str, str]], Awaitable[dict[str, str]]],
-    ) -> Response:  # fmt: skip
+        self,
+        request: Request,
+        user: User,
+        method: str,
+        *path: str,
+        content: bytes,
+        headers: Mapping[str, str],
+        deadline: float,
+        charge: Callable[[int, Mapping[str, str]], Awaitable[dict[str, str]]],
+    ) -> Response:
         """Its answer in pieces, as they arrive. `charge` is told status and headers of the answer, to which it may add,
         and may refuse to have it worked out."""
         began = time.perf_counter()

@@ -37,10 +37,16 @@ class Rates:
 
 class Limiter:
     def __init__(self, rates: Rates) -> None:
-        options: dict[str, Any] = {} if rates.storage.startswith("memory") else {
-            "implementation": "redispy", "socket_timeout": REDIS_SECONDS, "socket_connect_timeout": REDIS_SECONDS,
-            "retry": Retry(NoBackoff(), 1),
-        }  # fmt: skip
+        options: dict[str, Any] = (
+            {}
+            if rates.storage.startswith("memory")
+            else {
+                "implementation": "redispy",
+                "socket_timeout": REDIS_SECONDS,
+                "socket_connect_timeout": REDIS_SECONDS,
+                "retry": Retry(NoBackoff(), 1),
+            }
+        )
         self._storage: Any = storage_from_string(f"async+{rates.storage}", **options)
         self._limiter = SlidingWindowCounterRateLimiter(self._storage)
         self._predictions = {"user": parse(rates.user), "admin": parse(rates.admin)}
@@ -134,9 +140,10 @@ class Limiter:
         if not allowed:
             await self._refuse(limit, sentence, *key)
         return {
-            "RateLimit-Limit": str(limit.amount), "RateLimit-Remaining": str(state.remaining),
+            "RateLimit-Limit": str(limit.amount),
+            "RateLimit-Remaining": str(state.remaining),
             "RateLimit-Reset": str(max(0, math.ceil(state.reset_time - time.time()))),
-        }  # fmt: skip
+        }
 
     async def _refuse(self, limit: RateLimitItem, sentence: str, *key: str) -> NoReturn:
         async with _counting():

@@ -77,10 +77,14 @@ class Sessions:
                 raise NotAuthenticated("the user name or the password is wrong")
             connection.execute(
                 insert(SESSIONS).values(
-                    id=session, username=user.username, refresh_digest=_digest(secret), created_at=datetime.now(UTC),
-                    expires_at=int(time.time()) + self._refresh_seconds, revoked=False,
+                    id=session,
+                    username=user.username,
+                    refresh_digest=_digest(secret),
+                    created_at=datetime.now(UTC),
+                    expires_at=int(time.time()) + self._refresh_seconds,
+                    revoked=False,
                 )
-            )  # fmt: skip
+            )
         device = self._devices.issue(user.username, user.password_hash, session)
         return self._pair(user.username, session, secret), device
 

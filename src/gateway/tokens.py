@@ -46,9 +46,15 @@ class AccessTokens:
     def issue(self, username: str, session: str) -> str:
         now = int(time.time())
         body = {
-            "sub": username, "sid": session, "jti": secrets.token_hex(16), "iat": now, "nbf": now,
-            "exp": now + self.seconds, "iss": _ISSUER, "aud": _AUDIENCE,
-        }  # fmt: skip
+            "sub": username,
+            "sid": session,
+            "jti": secrets.token_hex(16),
+            "iat": now,
+            "nbf": now,
+            "exp": now + self.seconds,
+            "iss": _ISSUER,
+            "aud": _AUDIENCE,
+        }
         return jwt.encode(body, self._secrets[self._key], "HS256", _HEADER | {"kid": self._key})
 
     def read(self, token: str) -> Claims:
@@ -61,8 +67,9 @@ class AccessTokens:
             key = header.pop("kid", self._key)
             if header != _HEADER or key not in self._secrets:
                 raise NotAuthenticated(REFUSAL)
-            body = jwt.decode(token, self._secrets[key], algorithms=["HS256"], issuer=_ISSUER, audience=_AUDIENCE,
-                              options=_OPTIONS)  # fmt: skip
+            body = jwt.decode(
+                token, self._secrets[key], algorithms=["HS256"], issuer=_ISSUER, audience=_AUDIENCE, options=_OPTIONS
+            )
         except (JOSEError, ValueError, TypeError, ArithmeticError, RecursionError):
             raise NotAuthenticated(REFUSAL) from None
         texts, times = [body.get(name) for name in _TEXTS], [body[name] for name in _TIMES]

@@ -93,9 +93,7 @@ class Upstream:
         try:
             timeout = aiohttp.ClientTimeout(total=deadline or self._deadline)
             options["headers"] = {**options.get("headers", {}), **tracing.headers()}
-            async with self._client().request(
-                method, url, timeout=timeout, allow_redirects=False, **options
-            ) as answer:  # fmt: skip
+            async with self._client().request(method, url, timeout=timeout, allow_redirects=False, **options) as answer:
                 yield answer
                 answered = True
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -128,6 +126,8 @@ class Upstream:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=100, keepalive_timeout=_KEPT_SECONDS),
-                headers={"Accept-Encoding": "identity"}, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False,
-            )  # fmt: skip
+                headers={"Accept-Encoding": "identity"},
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+            )
         return self._session

@@ -81,8 +81,14 @@ class Users:
     def _row(self, username: str, password: str, role: Role, must_change: bool = False) -> dict[str, Any]:
         check_name(username)
         check_password(username, password)
-        return {"username": username, "password_hash": self._hasher.hash(password), "role": role, "enabled": True,
-                "created_at": datetime.now(UTC), "must_change": must_change}  # fmt: skip
+        return {
+            "username": username,
+            "password_hash": self._hasher.hash(password),
+            "role": role,
+            "enabled": True,
+            "created_at": datetime.now(UTC),
+            "must_change": must_change,
+        }
 
     def _insert(self, rows: Sequence[dict[str, Any]], publish: Callable[[], object]) -> None:
         try:

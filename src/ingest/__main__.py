@@ -15,8 +15,9 @@ from rich.text import Text
 from ingest.housekeeping import Housekeeping
 from ingest.job import Ingestion, Request
 from ingest.landing import Landing
+from ingest.months import months_before, months_between
 from ingest.replay import Replay
-from ingest.sources import BomSource, FileSource, Source, UploadSource, months_before, months_between
+from ingest.sources import BomSource, FileSource, Source, UploadSource
 from meteo.archive import uploads
 from meteo.archive.store import ObservationStore
 from meteo.errors import InvalidInput
@@ -127,10 +128,16 @@ def _source(settings: Settings, request: Request) -> Source:
     wanted = [station(name) for name in request.stations] if request.stations else list(stations().values())
     real = request.source == "bom"
     return BomSource(
-        known.bom_url if real else known.demo_url, wanted, months_between(oldest, newest), user_agent=known.user_agent,
-        pause_seconds=known.pause_seconds if real else 0.0, timeout_seconds=known.timeout_seconds,
-        attempts=known.attempts, backoff_seconds=known.backoff_seconds, trust_env=real,
-    )  # fmt: skip
+        known.bom_url if real else known.demo_url,
+        wanted,
+        months_between(oldest, newest),
+        user_agent=known.user_agent,
+        pause_seconds=known.pause_seconds if real else 0.0,
+        timeout_seconds=known.timeout_seconds,
+        attempts=known.attempts,
+        backoff_seconds=known.backoff_seconds,
+        trust_env=real,
+    )
 
 
 def _table(summary: dict[str, Any]) -> Table:
@@ -147,9 +154,12 @@ def _table(summary: dict[str, Any]) -> Table:
 
 def _progress() -> Progress:
     return Progress(
-        TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("{task.description:<24}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
         console=Console(stderr=True),
-    )  # fmt: skip
+    )
 
 
 if __name__ == "__main__":

@@ -35,8 +35,10 @@ class Normal:
     @cached_property
     def _limits(self) -> dict[tuple[str, int], tuple[Floats, Floats]]:
         with files("ingest").joinpath("normal.csv").open(encoding="utf-8") as text:
-            return {(row["station"], int(row["month"])): (_column(row, "low"), _column(row, "high"))
-                    for row in csv.DictReader(text)}  # fmt: skip
+            return {
+                (row["station"], int(row["month"])): (_column(row, "low"), _column(row, "high"))
+                for row in csv.DictReader(text)
+            }
 
     def ranges(self, station: str, days: NDArray[np.datetime64]) -> tuple[Floats, Floats]:
         """Lower and upper limits, (n, FIELDS) each; NaN where there is none."""
@@ -59,8 +61,13 @@ def fit(rows: Observations, output: TextIO) -> None:
     for name in np.unique(rows.station).tolist():
         own = rows[rows.station == name]
         changes = np.abs(np.diff(own.values, axis=0))[np.diff(own.day) == np.timedelta64(1, "D")]
-        writer.writerow([name, 0, *_cells([(None, _jump(changes[:, INDEX[field]]) if field in JUMPING else None)
-                                           for field in RANGED])])  # fmt: skip
+        writer.writerow(
+            [
+                name,
+                0,
+                *_cells([(None, _jump(changes[:, INDEX[field]]) if field in JUMPING else None) for field in RANGED]),
+            ]
+        )
         month = own.day.astype("datetime64[M]").astype(int) % 12
         for number in range(12):
             near = np.isin(month, [(number - 1) % 12, number, (number + 1) % 12])

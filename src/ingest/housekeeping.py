@@ -90,10 +90,12 @@ class Housekeeping:
             (station, day): values
             for batch in checked(reading, Request.of(file["source"], file["selection"]), file["at"])
             for station, day, values in zip(
-                batch.observations.station.tolist(), batch.observations.day.tolist(), batch.observations.values,
+                batch.observations.station.tolist(),
+                batch.observations.day.tolist(),
+                batch.observations.values,
                 strict=True,
             )
-        }  # fmt: skip
+        }
 
     def _forget(
         self, covered: Sequence[int], ingestions_before: datetime, revisions_before: datetime

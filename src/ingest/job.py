@@ -94,8 +94,12 @@ class Ingestion:
         Conflict when another ingestion is at work on this store.
         """
         request = self._request
-        asked = {"start": _iso(request.start), "end": _iso(request.end), "stations": request.stations,
-                 "paths": request.paths}  # fmt: skip
+        asked = {
+            "start": _iso(request.start),
+            "end": _iso(request.end),
+            "stations": request.stations,
+            "paths": request.paths,
+        }
         with only_one(self._store.engine, "ingestion") as turn:
             self._store = ObservationStore(turn.engine)
             ingestions = self._store.ingestions
@@ -135,8 +139,15 @@ class Ingestion:
             digest, size = self._landing.keep(content)
         if run.done.get(found.name) == digest:
             return True
-        record = self._record(found.name, STORED, product=found.product, digest=digest, bytes=size, etag=found.etag,
-                              last_modified=found.last_modified)  # fmt: skip
+        record = self._record(
+            found.name,
+            STORED,
+            product=found.product,
+            digest=digest,
+            bytes=size,
+            etag=found.etag,
+            last_modified=found.last_modified,
+        )
         last = self._last(found.name)
         if last is not None and last["digest"] == digest:
             self._same(run, replace(record, state=SAME))

@@ -113,9 +113,7 @@ class Reading:
         self, rows: Sequence[tuple[int, list[str]]], columns: Columns, place: Station | None, product: str
     ) -> Batch:
         whole = [cells for _, cells in rows if len(cells) == columns.width]
-        refused = [
-            self._odd(number, cells, columns, place) for number, cells in rows if len(cells) != columns.width
-        ]  # fmt: skip
+        refused = [self._odd(number, cells, columns, place) for number, cells in rows if len(cells) != columns.width]
         observations, unreadable = self._values(whole, columns, place)
         refused += unreadable
         self.total += len(rows)
@@ -131,8 +129,9 @@ class Reading:
         name = [place.name] * len(rows) if place else [cell.strip() for cell in cells[columns.station or 0]]
         days = CellReader(read_day)
         day = np.array([days[cell] for cell in cells[columns.day]], "datetime64[D]")
-        wrong: dict[int, list[tuple[str, str]]] = {row: [("date", days.problems[cells[columns.day][row]])]
-                                                   for row in np.flatnonzero(np.isnat(day)).tolist()}  # fmt: skip
+        wrong: dict[int, list[tuple[str, str]]] = {
+            row: [("date", days.problems[cells[columns.day][row]])] for row in np.flatnonzero(np.isnat(day)).tolist()
+        }
         for row, given in enumerate(name):
             if given not in stations():
                 wrong.setdefault(row, []).append(("station", f"{given[:32]!a} is not one of the known stations"))
@@ -149,12 +148,14 @@ class Reading:
         kept = Observations(np.array(name, dtype=str), day, values)[good]
         return kept, [
             Quarantined(
-                name[row], None if np.isnat(day[row]) else day[row].item(),
-                "; ".join(f"{field}: {text}" for field, text in wrong[row]), [field for field, _ in wrong[row]],
+                name[row],
+                None if np.isnat(day[row]) else day[row].item(),
+                "; ".join(f"{field}: {text}" for field, text in wrong[row]),
+                [field for field, _ in wrong[row]],
                 _as_read(rows[row], columns),
             )
             for row in sorted(wrong)
-        ]  # fmt: skip
+        ]
 
     def _odd(self, number: int, cells: Sequence[str], columns: Columns, place: Station | None) -> Quarantined:
         reason = f"date: line {number} has {len(cells)} cells where the header has {columns.width}; cut off or broken"

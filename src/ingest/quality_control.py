@@ -42,11 +42,14 @@ def check(batch: Batch, now: datetime) -> Batch:
     good[list(wrong)] = False
     refused = [
         Quarantined(
-            str(rows.station[row]), rows.day[row].item(), "; ".join(f"{field}: {text}" for field, text in wrong[row]),
-            [field for field, _ in wrong[row]], rows[row : row + 1].items()[0],
+            str(rows.station[row]),
+            rows.day[row].item(),
+            "; ".join(f"{field}: {text}" for field, text in wrong[row]),
+            [field for field, _ in wrong[row]],
+            rows[row : row + 1].items()[0],
         )
         for row in sorted(wrong)
-    ]  # fmt: skip
+    ]
     return Batch(rows[good], batch.product, [*batch.quarantined, *refused])
 
 
@@ -87,28 +90,39 @@ class Suspicion:
         return [
             Flag(station, rows.day[row].item(), field, kind, detail[:200])
             for row, field, kind, detail in [
-                *self._ranges(station, rows), *self._jumps(station, rows), *_stuck(rows), *_disordered(rows)
+                *self._ranges(station, rows),
+                *self._jumps(station, rows),
+                *_stuck(rows),
+                *_disordered(rows),
             ]
-        ]  # fmt: skip
+        ]
 
     def _ranges(self, station: str, rows: Observations) -> list[tuple[int, str, str, str]]:
         low, high = self._normal.ranges(station, rows.day)
         outside = (rows.values < low) | (rows.values > high)
         return [
-            (row, FIELDS[column].name, "range",
-             f"normal here in this month: {low[row, column]:g} to {high[row, column]:g} {FIELDS[column].unit}")
+            (
+                row,
+                FIELDS[column].name,
+                "range",
+                f"normal here in this month: {low[row, column]:g} to {high[row, column]:g} {FIELDS[column].unit}",
+            )
             for row, column in np.argwhere(outside).tolist()
-        ]  # fmt: skip
+        ]
 
     def _jumps(self, station: str, rows: Observations) -> list[tuple[int, str, str, str]]:
         limits = self._normal.jumps(station)
         change = np.abs(np.diff(rows.values, axis=0))
         next_day = np.diff(rows.day) == np.timedelta64(1, "D")
         return [
-            (row + 1, FIELDS[column].name, "jump",
-             f"{change[row, column]:g} {FIELDS[column].unit} since the day before; normal: up to {limits[column]:g}")
+            (
+                row + 1,
+                FIELDS[column].name,
+                "jump",
+                f"{change[row, column]:g} {FIELDS[column].unit} since the day before; normal: up to {limits[column]:g}",
+            )
             for row, column in np.argwhere((change > limits) & next_day[:, None]).tolist()
-        ]  # fmt: skip
+        ]
 
 
 def _stuck(rows: Observations) -> list[tuple[int, str, str, str]]:
@@ -118,8 +132,10 @@ def _stuck(rows: Observations) -> list[tuple[int, str, str, str]]:
         value = rows.column(name)
         same = (np.diff(value) == 0) & next_day & (value[1:] != _SATURATED.get(name, np.nan))
         run = _run_lengths(same)
-        found += [(row + 1, name, "stuck", f"the same reading on {STUCK_DAYS} days or more in a row")
-                  for row in np.flatnonzero(run >= STUCK_DAYS - 1).tolist()]  # fmt: skip
+        found += [
+            (row + 1, name, "stuck", f"the same reading on {STUCK_DAYS} days or more in a row")
+            for row in np.flatnonzero(run >= STUCK_DAYS - 1).tolist()
+        ]
     return found
 
 

@@ -58,7 +58,7 @@ class Replay:
         events: list[tuple[datetime, Any]] = sorted(
             [*((file["at"], file) for file in files), *((row["decided_at"], row) for row in released)],
             key=lambda event: event[0],
-        )  # fmt: skip
+        )
         review, runs, number = Suspicion(Normal()), dict[int, int](), 0
         for at, what in events:
             if "decided_at" in what:

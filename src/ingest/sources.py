@@ -85,8 +85,12 @@ class FileSource:
         for path in paths:
             if not path.exists():
                 raise InvalidInput(f"path: {path} does not exist", [("path", "does not exist")])
-        found: list[tuple[str, Path]] = [(below.relative_to(path).as_posix(), below) for path in paths if path.is_dir()
-                 for below in _files_below(path)]  # fmt: skip
+        found: list[tuple[str, Path]] = [
+            (below.relative_to(path).as_posix(), below)
+            for path in paths
+            if path.is_dir()
+            for below in _files_below(path)
+        ]
         found += [(path.name, path) for path in paths if not path.is_dir()]
         often = Counter(name for name, _ in found)
         self._paths = {path.as_posix() if often[name] > 1 else name: path for name, path in found}
@@ -127,10 +131,19 @@ class BomSource:
     """
 
     def __init__(
-        self, base_url: str, stations: Sequence[Station], months: Sequence[date], *, user_agent: str,
-        pause_seconds: float = 1.0, timeout_seconds: float = 30.0, attempts: int = 4, backoff_seconds: float = 1.0,
-        trust_env: bool = False, pause: Callable[[float], None] = time.sleep,
-    ) -> None:  # fmt: skip
+        self,
+        base_url: str,
+        stations: Sequence[Station],
+        months: Sequence[date],
+        *,
+        user_agent: str,
+        pause_seconds: float = 1.0,
+        timeout_seconds: float = 30.0,
+        attempts: int = 4,
+        backoff_seconds: float = 1.0,
+        trust_env: bool = False,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._base_url = base_url
         self._wanted = [(station, month) for month in months for station in stations]
         self._user_agent = user_agent
@@ -145,9 +158,12 @@ class BomSource:
     def files(self, done: Container[str], known: Callable[[str], Known | None]) -> Iterator[Found]:
         with asyncio.Runner() as runner:
             client = httpx.AsyncClient(
-                base_url=self._base_url, headers={"User-Agent": self._user_agent}, trust_env=self._trust_env,
-                timeout=self._timeout, limits=httpx.Limits(max_connections=1),
-            )  # fmt: skip
+                base_url=self._base_url,
+                headers={"User-Agent": self._user_agent},
+                trust_env=self._trust_env,
+                timeout=self._timeout,
+                limits=httpx.Limits(max_connections=1),
+            )
             try:
                 asked = False
                 for station, month in self._wanted:
@@ -166,9 +182,11 @@ class BomSource:
         self, client: httpx.AsyncClient, name: str, station: Station, month: date, known: Known | None
     ) -> Found:
         attempts = AsyncRetrying(
-            stop=stop_after_attempt(self._attempts), wait=wait_random_exponential(self._backoff, max=60),
-            retry=retry_if_exception(lambda error: isinstance(error, _Busy)), reraise=True,
-        )  # fmt: skip
+            stop=stop_after_attempt(self._attempts),
+            wait=wait_random_exponential(self._backoff, max=60),
+            retry=retry_if_exception(lambda error: isinstance(error, _Busy)),
+            reraise=True,
+        )
         return await attempts(self._fetch, client, name, station, month, known)
 
     async def _fetch(
@@ -176,9 +194,10 @@ class BomSource:
     ) -> Found:
         headers = {"If-None-Match": known and known.etag, "If-Modified-Since": known and known.last_modified}
         request = client.build_request(
-            "GET", f"/climate/dwo/{month:%Y%m}/text/{name}",
+            "GET",
+            f"/climate/dwo/{month:%Y%m}/text/{name}",
             headers={header: value for header, value in headers.items() if value},
-        )  # fmt: skip
+        )
         try:
             async with asyncio.timeout(self._timeout):
                 response = await client.send(request, stream=True)
@@ -209,9 +228,12 @@ class BomSource:
         if status != 200:
             raise Unavailable(f"{self._base_url} answered {status} for {name}")
         return RawFile(
-            name, lambda: io.BytesIO(content), station.bom_product,
-            response.headers.get("etag"), response.headers.get("last-modified"),
-        )  # fmt: skip
+            name,
+            lambda: io.BytesIO(content),
+            station.bom_product,
+            response.headers.get("etag"),
+            response.headers.get("last-modified"),
+        )
 
 
 async def _body(response: httpx.Response, name: str) -> bytes:
@@ -221,18 +243,6 @@ async def _body(response: httpx.Response, name: str) -> bytes:
         if len(content) > SIZE_LIMIT:
             raise Unavailable(f"{name} is larger than {SIZE_LIMIT:,} bytes: not a month file")
     return bytes(content)
-
-
-def months_between(start: date, end: date) -> list[date]:
-    """The first days of the months from `start` to `end`, both included."""
-    count = (end.year - start.year) * 12 + end.month - start.month + 1
-    return [months_before(end, back) for back in range(count - 1, -1, -1)]
-
-
-def months_before(day: date, months: int) -> date:
-    """The first day of the month that lies `months` before that of `day`."""
-    index = day.year * 12 + day.month - 1 - months
-    return date(index // 12, index % 12 + 1, 1)
 
 
 def _files_below(folder: Path) -> list[Path]:

@@ -92,9 +92,12 @@ def _run(settings: Settings) -> dict[str, Any]:
     client = MlflowClient(settings.mlflow.address)
     run = _publish(client, settings.monitoring.experiment, found, drift, settings.monitoring.page_days)
     return {
-        "mlflow_run": run, "forecasts": int(foretold.n.sum()), "quality": [asdict(scores) for scores in found],
-        "drift": drift.summary(), "retrain": asdict(retrain),
-    }  # fmt: skip
+        "mlflow_run": run,
+        "forecasts": int(foretold.n.sum()),
+        "quality": [asdict(scores) for scores in found],
+        "drift": drift.summary(),
+        "retrain": asdict(retrain),
+    }
 
 
 def clean(settings: Settings, now: datetime) -> dict[str, int]:
@@ -122,10 +125,11 @@ def champion_of(registry: Registry) -> Champion | None:
         return None
     promised = found.tags.get("brier_skill")
     return Champion(
-        found.version, datetime.fromtimestamp(found.created_at_ms / 1000, UTC),
+        found.version,
+        datetime.fromtimestamp(found.created_at_ms / 1000, UTC),
         climatologies([found.version], registry.climate).get(found.version),
         None if promised is None else checked(MLFLOW, promised, FiniteFloat),
-    )  # fmt: skip
+    )
 
 
 def _store(settings: Settings) -> ObservationStore:
@@ -144,15 +148,23 @@ def _readings(summary: job.Summary) -> Iterable[Reading]:
                 yield Reading(f"meteo_live_{name}", f"Live {name} of served predictions", scores[name], version)
     for side in REPORTS:
         found = summary["drift"][side]
-        yield Reading("meteo_drift_share", "Share of fields whose distribution is not the season's", found["share"],
-                      {"of": side})  # fmt: skip
+        yield Reading(
+            "meteo_drift_share", "Share of fields whose distribution is not the season's", found["share"], {"of": side}
+        )
         yield Reading("meteo_drift_alarms", "Drift alarms of the newest day", len(found["alarms"]), {"of": side})
         for alarm in found["alarms"]:
             labels = {"of": side, **{name: str(alarm[name]) for name in ("station", "channel", "kind", "since")}}
-            yield Reading("meteo_drift_alarm", "A drift alarm: how many times its threshold",
-                          alarm["statistic"] / alarm["threshold"], labels)  # fmt: skip
-    yield Reading("meteo_drift_known", "Whether there was enough data to look for drift",
-                  float(summary["drift"]["verdict"] != NOT_ENOUGH))  # fmt: skip
+            yield Reading(
+                "meteo_drift_alarm",
+                "A drift alarm: how many times its threshold",
+                alarm["statistic"] / alarm["threshold"],
+                labels,
+            )
+    yield Reading(
+        "meteo_drift_known",
+        "Whether there was enough data to look for drift",
+        float(summary["drift"]["verdict"] != NOT_ENOUGH),
+    )
 
 
 def _publish(client: MlflowClient, experiment: str, found: list[Quality], drift: Drift, page_days: int) -> str:

@@ -153,8 +153,9 @@ class _Usual:
         centre = mean(raw, axis=0)
         spread = np.sqrt(mean((raw - centre) ** 2, axis=0))
         spread = np.where(known.sum(axis=0) >= ENOUGH_DAYS - BASE - WINDOW, spread, np.nan)
-        typical = np.array([np.median(column[~np.isnan(column)]) if (~np.isnan(column)).any() else np.nan
-                            for column in spread.T])  # fmt: skip
+        typical = np.array(
+            [np.median(column[~np.isnan(column)]) if (~np.isnan(column)).any() else np.nan for column in spread.T]
+        )
         return cls(centre, np.maximum(spread, 0.8 * typical))
 
     def score(self, raw: Floats) -> Floats:

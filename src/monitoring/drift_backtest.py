@@ -98,9 +98,11 @@ def quiet(watch: Watch, panel: Panel, start: np.datetime64, end: np.datetime64) 
     episodes = {name: _episodes(cried[-days:, place]) for place, name in enumerate(STATIONS)}
     level = _episodes(np.any(seen.level[-days:] >= 1, axis=1))
     return Quiet(
-        days, sum(episodes.values()) + level, sum(_episodes(gone[-days:, place]) for place in range(len(STATIONS))),
+        days,
+        sum(episodes.values()) + level,
+        sum(_episodes(gone[-days:, place]) for place in range(len(STATIONS))),
         {name: count for name, count in episodes.items() if count},
-    )  # fmt: skip
+    )
 
 
 def detections(
@@ -125,8 +127,13 @@ def detections(
                 missed[STATIONS[place[0]]] = missed.get(STATIONS[place[0]], 0) + 1
             else:
                 delays.append(delay)
-        yield Detection(name, trials, len(delays), float(np.median(delays)) if delays else None,
-                        dict(sorted(missed.items(), key=lambda item: -item[1])))  # fmt: skip
+        yield Detection(
+            name,
+            trials,
+            len(delays),
+            float(np.median(delays)) if delays else None,
+            dict(sorted(missed.items(), key=lambda item: -item[1])),
+        )
 
 
 def _drawn(panel: Panel, first: int, needed: list[int], generator: np.random.Generator) -> tuple[NDArray[np.intp], int]:

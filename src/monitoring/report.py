@@ -129,10 +129,12 @@ def _of_shares(now: Floats, before: Floats) -> float:
 
 def _frame(rows: Floats) -> pd.DataFrame:
     """Numbers as they are, directions as compass points."""
-    return pd.DataFrame({
-        field.name: [field.text(value) for value in rows[:, index]] if field.compass else rows[:, index]
-        for index, field in enumerate(FIELDS)
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            field.name: [field.text(value) for value in rows[:, index]] if field.compass else rows[:, index]
+            for index, field in enumerate(FIELDS)
+        }
+    )
 
 
 def _day_of_year(days: NDArray[np.datetime64]) -> NDArray[np.int_]:

@@ -38,7 +38,7 @@ class Champion:
 
 def decide(
     forecasts: Forecasts, champion: Champion | None, now: datetime, minimum: int, cooldown_days: int, seed: int = 0
-) -> Decision:  # fmt: skip
+) -> Decision:
     """Ask for training when the champion's forecasts surely are not what they promised.
 
     A calibrated forecast p expects a Brier score of p (1 - p); what is beyond that is error, whatever the season, where

@@ -51,9 +51,12 @@ class Side:
 
     def summary(self) -> dict[str, Any]:
         return {
-            "verdict": self.verdict, "rows": len(self.recent), "alarms": [asdict(alarm) for alarm in self.alarms],
-            "share": self.share, "columns": [{**asdict(column), "drifted": column.drifted} for column in self.columns],
-        }  # fmt: skip
+            "verdict": self.verdict,
+            "rows": len(self.recent),
+            "alarms": [asdict(alarm) for alarm in self.alarms],
+            "share": self.share,
+            "columns": [{**asdict(column), "drifted": column.drifted} for column in self.columns],
+        }
 
 
 @dataclass(frozen=True)
@@ -75,9 +78,12 @@ class Drift:
 
     def summary(self) -> dict[str, Any]:
         return {
-            "verdict": self.verdict, "day": self.day.isoformat() if self.day else None, "window_days": WINDOW,
-            "observations": self.observations.summary(), "served": self.served.summary(),
-        }  # fmt: skip
+            "verdict": self.verdict,
+            "day": self.day.isoformat() if self.day else None,
+            "window_days": WINDOW,
+            "observations": self.observations.summary(),
+            "served": self.served.summary(),
+        }
 
 
 _NO_ROWS = np.empty((0, len(NAMES)))
@@ -122,8 +128,9 @@ def _unseasonal(day: date, columns: Sequence[report.Column]) -> list[Alarm]:
     arrived is judged by them."""
     return [
         Alarm(day, day, ALL, column.field, SEASON, round(column.distance, 3), column.threshold)
-        for column in columns if column.drifted
-    ]  # fmt: skip
+        for column in columns
+        if column.drifted
+    ]
 
 
 def _asked(recent: Panel, served: Sequence[Record]) -> Panel:

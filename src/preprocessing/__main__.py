@@ -126,9 +126,13 @@ def _rebuild(settings: Settings, as_of: date | None) -> dict[str, Any]:
     labelled = table.filter(table["rain_tomorrow"].is_valid())
     counts = {row["values"]: row["counts"] for row in labelled["part"].value_counts().to_pylist()}
     return {
-        "rows": table.num_rows, "labelled": labelled.num_rows, **counts, **known,
-        "data_version": workspace.versions()[TRAINING], "versions": workspace.versions(),
-    }  # fmt: skip
+        "rows": table.num_rows,
+        "labelled": labelled.num_rows,
+        **counts,
+        **known,
+        "data_version": workspace.versions()[TRAINING],
+        "versions": workspace.versions(),
+    }
 
 
 def _snapshot(settings: Settings) -> dict[str, Any]:
@@ -152,8 +156,9 @@ def _features() -> dict[str, Any]:
         name: None if split[name] is None else date.fromisoformat(split[name])
         for name in ("validation_start", "test_start")
     }
-    found = boundaries(observations.day, given["validation_start"], given["test_start"],
-                       split["validation_share"], split["test_share"])  # fmt: skip
+    found = boundaries(
+        observations.day, given["validation_start"], given["test_start"], split["validation_share"], split["test_share"]
+    )
     training = Path(TRAINING)
     training.mkdir(exist_ok=True)
     shutil.copyfile("snapshot.parquet", training / "snapshot.parquet")

@@ -122,14 +122,24 @@ class Gateway:
     def batch(self, access: str, rows: bytes) -> bytes:
         """A CSV of station-days answered row by row, as CSV."""
         return self._call(
-            "POST", "/predict/batch", access, content=rows, headers={"Content-Type": "text/csv", "Accept": "text/csv"},
+            "POST",
+            "/predict/batch",
+            access,
+            content=rows,
+            headers={"Content-Type": "text/csv", "Accept": "text/csv"},
             seconds=_BATCH_SECONDS,
-        ).content  # fmt: skip
+        ).content
 
     def hand_in(self, access: str, name: str, content: bytes) -> None:
         """One of BOM's month files, for the next ingestion of source upload."""
-        self._call("POST", "/admin/uploads", access, params={"name": name}, content=content,
-                   headers={"Content-Type": "text/csv"})  # fmt: skip
+        self._call(
+            "POST",
+            "/admin/uploads",
+            access,
+            params={"name": name},
+            content=content,
+            headers={"Content-Type": "text/csv"},
+        )
 
     def _call(
         self, method: str, path: str, access: str = "", seconds: float | None = None, **options: Any

@@ -44,9 +44,7 @@ def app_context() -> AppContext:
 
 def words() -> Language:
     """The language of whoever is at the browser: chosen, or the browser's."""
-    return languages.preferred(
-        st.context.cookies.get(languages.COOKIE), st.context.headers.get("Accept-Language")
-    )  # fmt: skip
+    return languages.preferred(st.context.cookies.get(languages.COOKIE), st.context.headers.get("Accept-Language"))
 
 
 def identity() -> Identity:
@@ -61,8 +59,9 @@ def identity() -> Identity:
         st.warning(t("session.ended"))
         here = urlsplit(st.context.url or "/")
         back = quote(here.path + (f"?{here.query}" if here.query else ""), safe="")
-        st.markdown(f'<a href="/login?next={back}" target="_self">{t("session.log_in_again")}</a>',
-                    unsafe_allow_html=True)  # fmt: skip
+        st.markdown(
+            f'<a href="/login?next={back}" target="_self">{t("session.log_in_again")}</a>', unsafe_allow_html=True
+        )
         st.stop()
     if _WHO not in st.session_state:
         st.session_state[_WHO] = who.username

@@ -54,24 +54,39 @@ class Language:
     def charts(self) -> dict[str, Any]:
         """The locale of Vega's charts."""
         symbols = self._locale.number_symbols["latn"]
-        months, days = ([names[key] for key in sorted(names)] for names in (
-            get_month_names("wide", "stand-alone", self._locale), get_day_names("wide", "stand-alone", self._locale)
-        ))  # fmt: skip
-        short_months, short_days = ([names[key] for key in sorted(names)] for names in (
-            get_month_names("abbreviated", "stand-alone", self._locale),
-            get_day_names("abbreviated", "stand-alone", self._locale),
-        ))  # fmt: skip
+        months, days = (
+            [names[key] for key in sorted(names)]
+            for names in (
+                get_month_names("wide", "stand-alone", self._locale),
+                get_day_names("wide", "stand-alone", self._locale),
+            )
+        )
+        short_months, short_days = (
+            [names[key] for key in sorted(names)]
+            for names in (
+                get_month_names("abbreviated", "stand-alone", self._locale),
+                get_day_names("abbreviated", "stand-alone", self._locale),
+            )
+        )
         return {
             "number": {
-                "decimal": symbols["decimal"], "thousands": symbols["group"], "grouping": [3], "currency": ["", ""],
+                "decimal": symbols["decimal"],
+                "thousands": symbols["group"],
+                "grouping": [3],
+                "currency": ["", ""],
                 "percent": self("format.percent_sign"),
             },
             "time": {
-                "dateTime": "%A %e %B %Y %X", "date": "%d/%m/%Y", "time": "%H:%M:%S", "periods": ["am", "pm"],
-                "days": days[-1:] + days[:-1], "shortDays": short_days[-1:] + short_days[:-1],
-                "months": months, "shortMonths": short_months,
+                "dateTime": "%A %e %B %Y %X",
+                "date": "%d/%m/%Y",
+                "time": "%H:%M:%S",
+                "periods": ["am", "pm"],
+                "days": days[-1:] + days[:-1],
+                "shortDays": short_days[-1:] + short_days[:-1],
+                "months": months,
+                "shortMonths": short_months,
             },
-        }  # fmt: skip
+        }
 
 
 @cache

@@ -95,8 +95,11 @@ def routes(context: AppContext, secure: bool) -> list[Route]:
         form = await request.form(max_files=0, max_fields=4)
         username, password = str(form.get("username", "")), str(form.get("password", ""))
         peer = request.client.host if request.client else ""
-        devices = {name: value for name, value in request.cookies.items()
-                   if name.startswith(_DEVICE) and f"{name}{value}".isascii()}  # fmt: skip
+        devices = {
+            name: value
+            for name, value in request.cookies.items()
+            if name.startswith(_DEVICE) and f"{name}{value}".isascii()
+        }
         try:
             tokens = await run_in_threadpool(context.gateway.log_in, username, password, peer, devices)
         except NotAuthenticated:
@@ -107,8 +110,9 @@ def routes(context: AppContext, secure: bool) -> list[Route]:
         session = await run_in_threadpool(context.sessions.open, tokens)
         response.set_cookie(COOKIE, session, httponly=True, samesite="lax", secure=secure, path="/")
         for name, value in tokens.devices.items():
-            response.set_cookie(name, value, max_age=_YEAR, httponly=True, samesite="strict", secure=secure,
-                                path="/login")  # fmt: skip
+            response.set_cookie(
+                name, value, max_age=_YEAR, httponly=True, samesite="strict", secure=secure, path="/login"
+            )
         return response
 
     async def logout(request: Request) -> Response:
@@ -120,14 +124,16 @@ def routes(context: AppContext, secure: bool) -> list[Route]:
     async def choose_language(request: Request) -> Response:
         response = RedirectResponse(_safe(request.query_params.get("next", "/")), 303)
         if (chosen := request.query_params.get("to")) in language.NAMES:
-            response.set_cookie(language.COOKIE, str(chosen), max_age=_YEAR, httponly=True, samesite="lax",
-                                secure=secure, path="/")  # fmt: skip
+            response.set_cookie(
+                language.COOKIE, str(chosen), max_age=_YEAR, httponly=True, samesite="lax", secure=secure, path="/"
+            )
         return response
 
     return [
-        Route("/login", login, methods=["GET", "POST"]), Route("/logout", logout, methods=["GET"]),
+        Route("/login", login, methods=["GET", "POST"]),
+        Route("/logout", logout, methods=["GET"]),
         Route("/language", choose_language, methods=["GET"]),
-    ]  # fmt: skip
+    ]
 
 
 def _page(context: AppContext, t: Language, following: str, problem: str = "", status: int = 200) -> HTMLResponse:
@@ -142,9 +148,10 @@ def _page(context: AppContext, t: Language, following: str, problem: str = "", s
         "lang": t.code,
         "languages": " · ".join(
             f'<a href="/language?to={code}&amp;next=%2Flogin" lang="{code}">{name}</a>'
-            for code, name in language.NAMES.items() if code != t.code
+            for code, name in language.NAMES.items()
+            if code != t.code
         ),
-    }  # fmt: skip
+    }
     template = files("streamlit_app").joinpath("login.html").read_text(encoding="utf-8")
 
     def filled(found: re.Match[str]) -> str:

@@ -14,10 +14,16 @@ class ConsoleMetrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self._requests = Counter("http_requests", "Requests answered", ["method", "route", "status"],
-                                 registry=self.registry)  # fmt: skip
-        self._seconds = Histogram("console_page_seconds", "Time that a run of a page's script took", ["page"],
-                                  registry=self.registry, buckets=_BUCKETS)  # fmt: skip
+        self._requests = Counter(
+            "http_requests", "Requests answered", ["method", "route", "status"], registry=self.registry
+        )
+        self._seconds = Histogram(
+            "console_page_seconds",
+            "Time that a run of a page's script took",
+            ["page"],
+            registry=self.registry,
+            buckets=_BUCKETS,
+        )
         self._sessions = Gauge("console_sessions", "Sessions that are open", registry=self.registry)
 
     def answered(self, method: str, path: str, status: int) -> None:

@@ -63,8 +63,9 @@ with show_errors():
             st.Page(show, title=t(f"page.{path}"), icon=f":material/{icon}:", url_path=path, default=path == "forecast")
             for path, (show, icon) in found.items()
         ]
-        for section, found in _PAGES.items() if section != "service" or who.role == "admin"
-    }  # fmt: skip
+        for section, found in _PAGES.items()
+        if section != "service" or who.role == "admin"
+    }
     if who.must_change:
         pages = {"you": [st.Page(account.show_password, title=t("page.account"), url_path="account", default=True)]}
     page = st.navigation([one for found in pages.values() for one in found], position="hidden")
@@ -77,8 +78,9 @@ with show_errors():
         st.markdown(t("session.who", name=who.username, role=t(f"role.{who.role}")))
         others = " · ".join(
             f'<a href="/language?to={code}" target="_self" lang="{code}">{name}</a>'
-            for code, name in language.NAMES.items() if code != t.code
-        )  # fmt: skip
+            for code, name in language.NAMES.items()
+            if code != t.code
+        )
         st.markdown(f'<a href="/logout" target="_self">{t("session.log_out")}</a> · {others}', unsafe_allow_html=True)
     with app_context().metrics.page(page.url_path or "forecast"):
         page.run()

@@ -84,8 +84,11 @@ def backtest(
     probability = model.probability(test.matrix)
     usual = model.climate.rates(test.observations.station, test.observations.day)
     months = (test.observations.day.astype("datetime64[M]").astype(int) % 12 + 1).astype(str)
-    groups = {"by_year": test.observations.day.astype("datetime64[Y]").astype(str), "by_month": months,
-              "by_station": test.observations.station}  # fmt: skip
+    groups = {
+        "by_year": test.observations.day.astype("datetime64[Y]").astype(str),
+        "by_month": months,
+        "by_station": test.observations.station,
+    }
     return {
         "model": {
             **_contract(model.card.metrics),
@@ -159,8 +162,10 @@ def unknown_columns(groups: Sequence[str]) -> NDArray[np.intp]:
     unknown = sorted(set(groups) - set(GROUPS))
     if unknown:
         raise InvalidInput(f"WITHOUT: unknown {', '.join(unknown)}; known: {', '.join(GROUPS)}")
-    return np.array([column for column, name in enumerate(FEATURE_NAMES) for group in groups
-                     if re.search(GROUPS[group], name)], dtype=np.intp)  # fmt: skip
+    return np.array(
+        [column for column, name in enumerate(FEATURE_NAMES) for group in groups if re.search(GROUPS[group], name)],
+        dtype=np.intp,
+    )
 
 
 def grouped(part: Part, probability: Floats, usual: Floats, group: NDArray[np.str_]) -> dict[str, dict[str, float]]:

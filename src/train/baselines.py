@@ -20,9 +20,11 @@ def baselines(train: Part, test: Part, climate: Climate, seed: int) -> dict[str,
     return {
         name: scores(test.label, probability, usual)
         for name, probability in (
-            ("climatology", usual), ("persistence", persistence(train, test)), ("logistic", regressed)
+            ("climatology", usual),
+            ("persistence", persistence(train, test)),
+            ("logistic", regressed),
         )
-    }  # fmt: skip
+    }
 
 
 def _own_row(part: Part) -> Part:

@@ -101,9 +101,13 @@ def run_backtest(
 
     def work(settings: Settings) -> dict[str, Any]:
         scores = _backtest(
-            settings, (train_end, test_start, test_end), fields.split(",") if fields else None, neighbours,
-            without.split(",") if without else (), train_start,
-        )  # fmt: skip
+            settings,
+            (train_end, test_start, test_end),
+            fields.split(",") if fields else None,
+            neighbours,
+            without.split(",") if without else (),
+            train_start,
+        )
         if plots is not None:
             draw(scores, plots)
         _write(report, scores)
@@ -149,10 +153,17 @@ def _backtest(
     hidden = f" without {', '.join(without)}" if without else ""
     with Console(stderr=True).status("backtest") as status:
         return backtest(
-            observations, train_end, test_start, test_end, fields, recipe,
-            lambda text: status.update(f"backtest{hidden}: {text}"), neighbours, without,
+            observations,
+            train_end,
+            test_start,
+            test_end,
+            fields,
+            recipe,
+            lambda text: status.update(f"backtest{hidden}: {text}"),
+            neighbours,
+            without,
             train_start.date() if train_start else None,
-        )  # fmt: skip
+        )
 
 
 def _write(report: Path, found: dict[str, Any]) -> None:

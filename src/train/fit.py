@@ -34,9 +34,13 @@ class Recipe:
 
 
 def fit(
-    dataset: Dataset, recipe: Recipe, data_version: str, git_commit: str, progress: Progress,
+    dataset: Dataset,
+    recipe: Recipe,
+    data_version: str,
+    git_commit: str,
+    progress: Progress,
     without: Sequence[int] | NDArray[np.intp] = (),
-) -> Model:  # fmt: skip
+) -> Model:
     """A model of `recipe` with its card; the test part is read only to score it.
 
     Tuning on the training part, scored on the validation part, finds the threshold and what the kind leaves open
@@ -100,8 +104,10 @@ def check(dataset: Dataset, minimum_rows: int) -> None:
     if len(dataset.train) < minimum_rows:
         raise NotEnoughData(f"{len(dataset.train)} labelled rows to train on; at least {minimum_rows} are needed")
     parts: Sequence[tuple[str, Part]] = (
-        ("training", dataset.train), ("validation", dataset.validation), ("test", dataset.test)
-    )  # fmt: skip
+        ("training", dataset.train),
+        ("validation", dataset.validation),
+        ("test", dataset.test),
+    )
     for name, part in parts:
         if not 0 < part.label.sum() < len(part):
             raise NotEnoughData(f"the {name} period of {len(part)} labelled rows lacks wet or dry days")

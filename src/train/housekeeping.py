@@ -32,7 +32,8 @@ def clean(registry: Registry, experiment: str, champions: int, challengers: int)
         client.delete_model_version(registry.name, version.version)
     needed = {version.run_id for version in staying}
     runs = [
-        run for run in runs_of(client, experiment)
+        run
+        for run in runs_of(client, experiment)
         if run.info.run_id not in needed and run.data.tags.get(PARENT) not in needed
-    ]  # fmt: skip
+    ]
     return {"model versions": len(going), "training runs": remove(client, registry.uri, runs)}

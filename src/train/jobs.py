@@ -82,10 +82,15 @@ def _fitted(
         lock = settings.workspace / "dvc.lock"
         run_id, version = publish(model, dataset, registry, settings.train.experiment, lock, trials, run)
     return {
-        "model": registry.name, "version": version, "kind": kind, "mlflow_run": run_id,
-        "searched": len(trials), "data_version": model.card.data_version,
-        "simulated": model.card.simulated, "metrics": model.card.metrics,
-    }  # fmt: skip
+        "model": registry.name,
+        "version": version,
+        "kind": kind,
+        "mlflow_run": run_id,
+        "searched": len(trials),
+        "data_version": model.card.data_version,
+        "simulated": model.card.simulated,
+        "metrics": model.card.metrics,
+    }
 
 
 def judge_and_promote(settings: Settings, run: str) -> dict[str, Any]:
@@ -111,13 +116,20 @@ def judge_and_promote(settings: Settings, run: str) -> dict[str, Any]:
         registry.point("best", proposed.version if verdict.is_best or record is None else record.version)
     record_verdict(registry, proposed, verdict)
     return {
-        "promoted": verdict.promote, "challenger": proposed.version, "reasons": verdict.reasons, "notes": verdict.notes,
+        "promoted": verdict.promote,
+        "challenger": proposed.version,
+        "reasons": verdict.reasons,
+        "notes": verdict.notes,
         "champion": registry.version_of("champion"),
         "brier": {"challenger": verdict.challenger["brier"], "champion": (verdict.champion or {}).get("brier")},
-        "brier_difference": verdict.brier_difference, "margin": limits.margin, "days": verdict.days,
-        "best": registry.version_of("best"), "best_difference": verdict.best_difference,
-        "worse_stations": verdict.worse_stations, "behaviour": verdict.behaviour,
-    }  # fmt: skip
+        "brier_difference": verdict.brier_difference,
+        "margin": limits.margin,
+        "days": verdict.days,
+        "best": registry.version_of("best"),
+        "best_difference": verdict.best_difference,
+        "worse_stations": verdict.worse_stations,
+        "behaviour": verdict.behaviour,
+    }
 
 
 def _earlier(registry: Registry, version: Published | None, folder: Path, absent: str) -> tuple[Model | None, str]:

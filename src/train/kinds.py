@@ -68,8 +68,15 @@ def _tune_xgboost(
         return _chances(booster, validation), {}
     watched = xgboost.DMatrix(validation.matrix, validation.label, feature_names=list(FEATURE_NAMES))
     most = max(1, int(_MOST_LEARNT / params["eta"] / (TUNING_SPEEDUP * _MORE)))
-    booster = _boost(train, faster, most, seed, [_Rounds(progress, most)],
-                     evals=[(watched, "validation")], early_stopping_rounds=_PATIENCE)  # fmt: skip
+    booster = _boost(
+        train,
+        faster,
+        most,
+        seed,
+        [_Rounds(progress, most)],
+        evals=[(watched, "validation")],
+        early_stopping_rounds=_PATIENCE,
+    )
     best = booster.best_iteration + 1
     return _chances(booster[:best], validation), {"rounds": int(best * TUNING_SPEEDUP * _MORE)}
 
@@ -87,9 +94,13 @@ def _boost(
         part.matrix, part.label, feature_names=list(FEATURE_NAMES), max_bin=int(given["max_bin"])
     )
     return xgboost.train(
-        {"objective": "binary:logistic", "eval_metric": "logloss", "seed": seed, **given}, data, rounds,
-        callbacks=callbacks, verbose_eval=False, **more,
-    )  # fmt: skip
+        {"objective": "binary:logistic", "eval_metric": "logloss", "seed": seed, **given},
+        data,
+        rounds,
+        callbacks=callbacks,
+        verbose_eval=False,
+        **more,
+    )
 
 
 def _fit_forest(part: Part, params: dict[str, Any], seed: int, progress: Progress) -> Files:
@@ -109,11 +120,18 @@ def _grow(part: Part, params: dict[str, Any], seed: int) -> xgboost.Booster:
     """Trees grown side by side on samples of the rows; the mean of a leaf's labels is its chance."""
     data = xgboost.QuantileDMatrix(part.matrix, part.label, max_bin=64)
     grown = {
-        "objective": "reg:squarederror", "base_score": 0.0, "eta": 1.0, "lambda": 0.0, "subsample": 0.63,
-        "num_parallel_tree": int(params["n_estimators"]), "max_depth": int(params["max_depth"]),
-        "min_child_weight": params["min_samples_leaf"], "max_bin": 64, "colsample_bynode": params["max_features"],
+        "objective": "reg:squarederror",
+        "base_score": 0.0,
+        "eta": 1.0,
+        "lambda": 0.0,
+        "subsample": 0.63,
+        "num_parallel_tree": int(params["n_estimators"]),
+        "max_depth": int(params["max_depth"]),
+        "min_child_weight": params["min_samples_leaf"],
+        "max_bin": 64,
+        "colsample_bynode": params["max_features"],
         "seed": seed,
-    }  # fmt: skip
+    }
     return xgboost.train(grown, data, 1)
 
 

@@ -35,17 +35,21 @@ def forest(booster: xgboost.Booster) -> bytes:
     """The graph of trees whose score is the chance itself."""
     graph = _score(booster)
     graph.graph.node[-1].output[0] = "score"
-    graph.graph.initializer.extend([
-        _constant("least", np.float32(LEAST_CHANCE)),
-        _constant("most", np.float32(1 - LEAST_CHANCE)),
-        _constant("one", np.float32(1)),
-    ])  # fmt: skip
-    graph.graph.node.extend([
-        helper.make_node("Clip", ["score", "least", "most"], ["chance"]),
-        helper.make_node("Sub", ["one", "chance"], ["dry"]),
-        helper.make_node("Div", ["chance", "dry"], ["odds"]),
-        helper.make_node("Log", ["odds"], ["margin"]),
-    ])  # fmt: skip
+    graph.graph.initializer.extend(
+        [
+            _constant("least", np.float32(LEAST_CHANCE)),
+            _constant("most", np.float32(1 - LEAST_CHANCE)),
+            _constant("one", np.float32(1)),
+        ]
+    )
+    graph.graph.node.extend(
+        [
+            helper.make_node("Clip", ["score", "least", "most"], ["chance"]),
+            helper.make_node("Sub", ["one", "chance"], ["dry"]),
+            helper.make_node("Div", ["chance", "dry"], ["odds"]),
+            helper.make_node("Log", ["odds"], ["margin"]),
+        ]
+    )
     return _finished(graph, booster.num_features())
 
 

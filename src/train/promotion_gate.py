@@ -81,8 +81,12 @@ def judge(
     if champion is not None:
         theirs = _Scored.of(champion, test)
         difference = ours.error - theirs.error
-        verdict = replace(verdict, champion=theirs.scores, worse_stations=worse_stations(difference, test, seed),
-                          brier_difference=bootstrap_mean(difference, test.observations.day, seed))  # fmt: skip
+        verdict = replace(
+            verdict,
+            champion=theirs.scores,
+            worse_stations=worse_stations(difference, test, seed),
+            brier_difference=bootstrap_mean(difference, test.observations.day, seed),
+        )
         reasons += inferior(verdict)
         reasons += [
             f"at {name} its Brier score is worse by {loss:.3f}" for name, loss in verdict.worse_stations.items()

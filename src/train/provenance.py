@@ -34,6 +34,9 @@ def _checked_out() -> str:
     config = config_file()
     done = subprocess.run(
         ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],  # noqa: S607
-        cwd=config.parent if config else None, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=config.parent if config else None,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return done.stdout.strip()

@@ -30,9 +30,14 @@ ASKED_RUN = "asked_run"
 
 
 def publish(
-    model: Model, dataset: Dataset, registry: Registry, experiment: str, lock: Path, trials: Sequence[Trial] = (),
+    model: Model,
+    dataset: Dataset,
+    registry: Registry,
+    experiment: str,
+    lock: Path,
+    trials: Sequence[Trial] = (),
     asked_run: str = "",
-) -> tuple[str, str]:  # fmt: skip
+) -> tuple[str, str]:
     """Log run, metrics, plots, card and bundle, then register; (run id, version).
 
     The registration comes last: a run that was cut short leaves no version behind. `lock` is the dvc.lock that brings
@@ -45,11 +50,15 @@ def publish(
     found = client.get_experiment_by_name(experiment)
     experiment_id = found.experiment_id if found else client.create_experiment(experiment)
     tags = {
-        "data_version": card.data_version, "git_commit": card.git_commit, "kind": card.kind,
-        "simulated": str(card.simulated).lower(), **({ASKED_RUN: asked_run} if asked_run else {}),
-    }  # fmt: skip
-    run_id: str = client.create_run(experiment_id, run_name=f"{card.kind} {card.trained_at:%Y-%m-%d %H:%M}",
-                                    tags=tags).info.run_id  # fmt: skip
+        "data_version": card.data_version,
+        "git_commit": card.git_commit,
+        "kind": card.kind,
+        "simulated": str(card.simulated).lower(),
+        **({ASKED_RUN: asked_run} if asked_run else {}),
+    }
+    run_id: str = client.create_run(
+        experiment_id, run_name=f"{card.kind} {card.trained_at:%Y-%m-%d %H:%M}", tags=tags
+    ).info.run_id
     for name, value in {**card.params, "seed": card.seed, **card.split}.items():
         client.log_param(run_id, name, value)
     for name, value in _flat({"": card.metrics, **card.baselines}).items():
@@ -121,9 +130,11 @@ def _save(model: Model, test: Part, folder: Path) -> None:
     """The bundle, with what MLflow needs to load it as a model of its ONNX flavour."""
     signature = infer_signature(test.matrix[:5], model.estimator.margin(test.matrix[:5])[:, None].astype("float32"))
     mlflow.onnx.save_model(
-        onnx.load_model_from_string(model.files[GRAPH]), str(folder), signature=signature,
+        onnx.load_model_from_string(model.files[GRAPH]),
+        str(folder),
+        signature=signature,
         pip_requirements=["onnxruntime==1.31.*"],
-    )  # fmt: skip
+    )
     model.save(folder)
 
 
@@ -142,5 +153,8 @@ def _plot(bins: list[dict[str, float]], path: Path) -> None:
 
 
 def _flat(groups: dict[str, dict[str, float]]) -> dict[str, Any]:
-    return {f"{group}.{name}" if group else name: value for group, scores in groups.items()
-            for name, value in scores.items()}  # fmt: skip
+    return {
+        f"{group}.{name}" if group else name: value
+        for group, scores in groups.items()
+        for name, value in scores.items()
+    }

@@ -46,10 +46,13 @@ def ask_about_stored_days(settings: Settings, registry: Registry) -> dict[str, A
     if not len(rows):
         raise NotEnoughData(f"no station has a row of {asked_of}")
     requests = [
-        {"station": str(place), "date": asked_of.isoformat(),
-         "observation": {name: value for name, value in items.items() if value is not None}}
+        {
+            "station": str(place),
+            "date": asked_of.isoformat(),
+            "observation": {name: value for name, value in items.items() if value is not None},
+        }
         for place, items in zip(rows.station, rows.items(), strict=True)
-    ]  # fmt: skip
+    ]
     answers = _asked(settings, requests)
     deadline = time.monotonic() + 2 * settings.api_model.poll_seconds  # of several replicas, each looks for itself
     while time.monotonic() < deadline and any(
@@ -73,9 +76,12 @@ def _asked(settings: Settings, requests: list[dict[str, Any]]) -> list[_Answer |
     token = ServiceTokens(secret).issue(Caller(SMOKE_TEST, "admin", "train"))
     try:
         answer = httpx.post(
-            f"{settings.api_model.address}/predict/batch", json=requests, timeout=60, trust_env=False,
+            f"{settings.api_model.address}/predict/batch",
+            json=requests,
+            timeout=60,
+            trust_env=False,
             headers={"Authorization": f"Bearer {token}"},
-        )  # fmt: skip
+        )
     except httpx.HTTPError as error:
         raise Unavailable(f"the model API does not answer: {type(error).__name__}") from error
     if answer.status_code != 200:

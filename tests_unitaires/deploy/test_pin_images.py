@@ -11,16 +11,15 @@ import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ENGINE = f"""#!{sys.executable}
-import hashlib, os, sys
+import hashlib, os, sys, yaml
+if sys.argv[1] == "compose":
+    assert sys.argv[2:] in (["version"], ["--profile", "backup", "config"])
+    whole = yaml.safe_load(open("docker-compose.yaml"))
+    print(yaml.safe_dump({{name: whole[name] for name in ("services", "secrets", "volumes")}}))
+    sys.exit()
 image = sys.argv[-1]
 if image not in os.environ.get("UNKNOWN", ""):
     print(image.rpartition(":")[0] + "@sha256:" + hashlib.sha256(image.encode()).hexdigest())
-"""
-COMPOSE = f"""#!{sys.executable}
-import sys, yaml
-assert sys.argv[1:] == ["--profile", "backup", "config"]
-whole = yaml.safe_load(open("docker-compose.yaml"))
-print(yaml.safe_dump({{name: whole[name] for name in ("services", "secrets", "volumes")}}))
 """
 
 
@@ -28,11 +27,11 @@ print(yaml.safe_dump({{name: whole[name] for name in ("services", "secrets", "vo
 def checkout(tmp_path: Path) -> Path:
     folder = tmp_path / "checkout"
     (folder / "deploy/containers").mkdir(parents=True)
-    shutil.copy(REPOSITORY / "deploy/containers/pin_images.sh", folder / "deploy/containers")
+    for script in ("pin_images.sh", "compose"):
+        shutil.copy(REPOSITORY / "deploy/containers" / script, folder / "deploy/containers")
     shutil.copy(REPOSITORY / "docker-compose.yaml", folder)
-    for name, text in (("docker", ENGINE), ("docker-compose", COMPOSE)):
-        (tmp_path / name).write_text(text)
-        (tmp_path / name).chmod(0o755)
+    (tmp_path / "docker").write_text(ENGINE)
+    (tmp_path / "docker").chmod(0o755)
     return folder
 
 

@@ -92,11 +92,21 @@ class Containers(System):
     def without(self, *programs: str) -> Iterator[None]:
         names = {"gateway": ["gateway", "gateway-2"], "airflow-api-server": ["airflow-api"]}
         services = [name for program in programs for name in names[program]]
-        subprocess.run(["docker-compose", "stop", *services], check=True, capture_output=True, cwd=REPOSITORY)
+        subprocess.run(
+            [str(REPOSITORY / "deploy/containers/compose"), "stop", *services],
+            check=True,
+            capture_output=True,
+            cwd=REPOSITORY,
+        )
         try:
             yield
         finally:
-            subprocess.run(["docker-compose", "start", *services], check=True, capture_output=True, cwd=REPOSITORY)
+            subprocess.run(
+                [str(REPOSITORY / "deploy/containers/compose"), "start", *services],
+                check=True,
+                capture_output=True,
+                cwd=REPOSITORY,
+            )
             deadline = time.monotonic() + 120
             while self._status() != "ok":
                 assert time.monotonic() < deadline, f"{services} did not come back"

@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 
 from ingest.sources import BomSource, Done, FileSource, Found, Known, Missing, NotModified, RawFile
-
-from ingest.sources import months_before, months_between  # isort: skip
 from meteo.errors import InvalidInput, Unavailable
 from meteo.station import station
 
@@ -183,11 +181,3 @@ def test_a_path_that_is_not_there_is_refused(tmp_path: Path) -> None:
         FileSource([tmp_path / "nowhere"])
     with pytest.raises(InvalidInput, match="needs --path"):
         FileSource([])
-
-
-def test_months_are_counted_over_the_turn_of_the_year() -> None:
-    assert months_before(date(2024, 1, 31), 1) == date(2023, 12, 1)
-    assert months_before(date(2024, 3, 15), 15) == date(2022, 12, 1)
-    assert months_between(date(2023, 11, 30), date(2024, 1, 1)) == [
-        date(2023, 11, 1), date(2023, 12, 1), date(2024, 1, 1),
-    ]  # fmt: skip

@@ -18,7 +18,10 @@ def tell_alertmanager(context: dict[str, Any]) -> None:
         return
     alert = {
         "labels": {
-            "alertname": "PipelineTaskFailed", "severity": "warning", "dag": instance.dag_id, "task": instance.task_id,
+            "alertname": "PipelineTaskFailed",
+            "severity": "warning",
+            "dag": instance.dag_id,
+            "task": instance.task_id,
         },
         "annotations": {
             "summary": f"{instance.dag_id}: task {instance.task_id} failed in run {instance.run_id}",
@@ -26,7 +29,7 @@ def tell_alertmanager(context: dict[str, Any]) -> None:
             "runbook_url": "docs/runbooks/pipeline-task-failed.md",
         },
         "startsAt": datetime.now(UTC).isoformat(),
-    }  # fmt: skip
+    }
     request = urllib.request.Request(  # noqa: S310 - the address is the operator's
         f"{address}/api/v2/alerts", json.dumps([alert]).encode(), {"Content-Type": "application/json"}
     )
@@ -58,6 +61,9 @@ def command(task_id: str, arguments: str, **options: Any) -> BashOperator:
     if folder := os.environ.get("JOB_SECRETS"):
         environment["METEO_SECRETS"] = f"{folder}/{arguments.split()[0]}"
     return BashOperator(
-        task_id=task_id, bash_command=f'exec "$METEO_PYTHON" -m {arguments}', append_env=True, env=environment,
+        task_id=task_id,
+        bash_command=f'exec "$METEO_PYTHON" -m {arguments}',
+        append_env=True,
+        env=environment,
         **options,
-    )  # fmt: skip
+    )

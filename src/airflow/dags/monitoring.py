@@ -32,10 +32,16 @@ with DAG(
 ):
     monitor = command("monitor", "monitoring")
     decide = ShortCircuitOperator(task_id="training_asked_for", python_callable=asks_for_training)
-    monitor >> decide >> TriggerDagRunOperator(
-        task_id="start_training", trigger_dag_id="training", trigger_run_id="asked_by_{{ run_id }}",
-        skip_when_already_exists=True,
-    )  # fmt: skip
+    (
+        monitor
+        >> decide
+        >> TriggerDagRunOperator(
+            task_id="start_training",
+            trigger_dag_id="training",
+            trigger_run_id="asked_by_{{ run_id }}",
+            skip_when_already_exists=True,
+        )
+    )
     tidy_models = command("tidy_models", "train housekeeping")
     monitor >> [
         command("tidy_monitoring", "monitoring housekeeping"),

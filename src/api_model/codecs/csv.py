@@ -118,8 +118,9 @@ class _Reader:
 
 
 def _request(readers: Sequence[tuple[str, _Reader]], row: Sequence[str]) -> dict[str, Any]:
-    observation = {name: value for (name, read), cell in zip(readers, row, strict=False)
-                   if (value := read(cell)) is not None}  # fmt: skip
+    observation = {
+        name: value for (name, read), cell in zip(readers, row, strict=False) if (value := read(cell)) is not None
+    }
     request = {name: observation.pop(name, "") for name in ("station", "date")}
     if len(row) > len(readers):
         request["cells"] = "more than the header has"

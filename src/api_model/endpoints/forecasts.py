@@ -43,8 +43,9 @@ async def predict_batch(
     writer = given.writer(request.headers.get("accept", ""))
     return StreamingResponse(
         wired.batches.answers(given, scoring, writer, current.subject),
-        headers=counted, media_type=writer.media_type,
-    )  # fmt: skip
+        headers=counted,
+        media_type=writer.media_type,
+    )
 
 
 @router.get("/forecast")

@@ -20,10 +20,12 @@ RECENT_DAYS = 14
 def list_stations(_: CurrentCaller, wired: Wired) -> list[StationBody]:
     latest = wired.store.latest_days()
     return [
-        StationBody(**{field: getattr(place, field) for field in StationBody.model_fields if field != "latest"},
-                    latest=latest.get(place.name))
+        StationBody(
+            **{field: getattr(place, field) for field in StationBody.model_fields if field != "latest"},
+            latest=latest.get(place.name),
+        )
         for place in stations().values()
-    ]  # fmt: skip
+    ]
 
 
 @router.get("/stations/{name}/observations")
@@ -47,8 +49,12 @@ def _days(store: ObservationStore, place: str, start: Day | None, end: Day | Non
     for flag in store.flags(place, start, end):
         flags.setdefault(flag.day, []).append(FlagBody.model_validate(flag, from_attributes=True))
     return [
-        DayBody(date=day, observation=items, flags=flags.get(day, []),
-                **{name: origin[day][name] for name in ("source", "product", "site", "changed_at")})
+        DayBody(
+            date=day,
+            observation=items,
+            flags=flags.get(day, []),
+            **{name: origin[day][name] for name in ("source", "product", "site", "changed_at")},
+        )
         for day, items in zip(rows.day.tolist(), rows.items(), strict=True)
         if day in origin
-    ]  # fmt: skip
+    ]

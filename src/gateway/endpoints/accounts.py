@@ -92,9 +92,15 @@ async def change_account(
         await wired.users.hashing(wired.users.set_password, username, password, True)
         user = User(user.username, user.role, user.enabled, must_change=True)
     await asyncio.to_thread(
-        wired.audit.write, request, admin.username, "change user", "success", password_reset=asked.reset_password,
-        before=before and _account(before), after=_account(user),
-    )  # fmt: skip
+        wired.audit.write,
+        request,
+        admin.username,
+        "change user",
+        "success",
+        password_reset=asked.reset_password,
+        before=before and _account(before),
+        after=_account(user),
+    )
     return AccountWithPassword(**_account(user), password=password)
 
 
@@ -123,13 +129,20 @@ def revoke_key(prefix: KeyPrefix, request: Request, admin: CurrentAdmin, wired: 
 
 @router.get("/audit")
 def audit(
-    _: CurrentAdmin, wired: Wired, actor: Annotated[str | None, Query(max_length=64)] = None,
-    action: Annotated[str | None, Query(max_length=40)] = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-) -> list[AuditEntry]:  # fmt: skip
+    _: CurrentAdmin,
+    wired: Wired,
+    actor: Annotated[str | None, Query(max_length=64)] = None,
+    action: Annotated[str | None, Query(max_length=40)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> list[AuditEntry]:
     """Who did what, newest first."""
     return [AuditEntry(**row) for row in wired.audit.latest(limit, actor, action)]
 
 
 def _account(user: User) -> dict[str, Any]:
-    return {"username": user.username, "role": user.role, "enabled": user.enabled,
-            "must_change_password": user.must_change}  # fmt: skip
+    return {
+        "username": user.username,
+        "role": user.role,
+        "enabled": user.enabled,
+        "must_change_password": user.must_change,
+    }

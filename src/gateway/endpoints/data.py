@@ -92,7 +92,7 @@ async def data_quality(request: Request, admin: CurrentAdmin, wired: Wired, days
 @router.get("/quality", response_model=list[LiveQuality])
 async def quality(
     request: Request, admin: CurrentAdmin, wired: Wired, days: Days, by: Literal["version", "station"] = "version"
-) -> Response:  # fmt: skip
+) -> Response:
     """How each version's served forecasts did, once it is known what fell: Brier score with its interval and skill,
     AUC, reliability; at all stations or each. By default of the last 90 days. Hindsight is left out."""
     params = {**days.params, "by": by}

@@ -27,8 +27,13 @@ CSV = "text/csv"
 def _batch_body() -> dict[str, Any]:
     row = documented_body(PredictRequest)["requestBody"]["content"][JSON]["schema"]
     table = {"schema": {"type": "string"}, "example": "station,date,humidity_3pm\nSydney,2017-06-20,71\n"}
-    rows = {"type": "array", "minItems": 1, "maxItems": 100_000, "description": "Each row is answered by itself",
-            "items": {"examples": row.pop("examples"), "anyOf": [row, {}]}}  # fmt: skip
+    rows = {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": 100_000,
+        "description": "Each row is answered by itself",
+        "items": {"examples": row.pop("examples"), "anyOf": [row, {}]},
+    }
     return {"requestBody": {"required": True, "content": {JSON: {"schema": rows}, CSV: table}}}
 
 
@@ -98,9 +103,13 @@ async def forecast(request: Request, user: CurrentUser, wired: Wired, date: Day 
 
 @router.get("/predictions", response_model=list[PastPrediction])
 async def predictions(
-    request: Request, user: CurrentUser, wired: Wired, days: Days, station: str | None = None,
+    request: Request,
+    user: CurrentUser,
+    wired: Wired,
+    days: Days,
+    station: str | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
-) -> Response:  # fmt: skip
+) -> Response:
     """One's own predictions, newest first, and what then fell; an admin sees everybody's."""
     params: dict[str, str | int] = {"limit": limit} | ({"station": known_station(station).name} if station else {})
     params |= days.params

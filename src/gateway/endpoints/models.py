@@ -40,8 +40,16 @@ async def promote(version: Version, request: Request, admin: CurrentAdmin, wired
     another promotion goes on, 503 when the version cannot serve."""
     asked = await read_json(request, Promotion)
     content = asked.model_dump_json().encode()
-    return await _moved(request, admin, wired, "promote model", (str(version), "promote"), content,
-                        version=str(version), reason=asked.reason)  # fmt: skip
+    return await _moved(
+        request,
+        admin,
+        wired,
+        "promote model",
+        (str(version), "promote"),
+        content,
+        version=str(version),
+        reason=asked.reason,
+    )
 
 
 @router.post("/models/rollback", response_model=Champion)

@@ -74,9 +74,13 @@ async def run(dag: Dag, run_id: RunId, _: CurrentAdmin, wired: Wired) -> RunWith
 
 @router.get("/runs/{dag}/{run_id}/tasks/{task}/log", response_class=PlainTextResponse)
 async def task_log(
-    dag: Dag, run_id: RunId, task: TaskId, _: CurrentAdmin, wired: Wired,
+    dag: Dag,
+    run_id: RunId,
+    task: TaskId,
+    _: CurrentAdmin,
+    wired: Wired,
     try_number: Annotated[int | None, Query(alias="try", ge=1, le=100)] = None,
-) -> str:  # fmt: skip
+) -> str:
     """The log of a task's latest (or another) try."""
     return await wired.airflow.log(dag, run_id, task, try_number)
 

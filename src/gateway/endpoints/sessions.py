@@ -70,9 +70,12 @@ class NewKey(KeyBody):
 
 @router.post("/token", dependencies=[NO_STORE])
 async def token(
-    request: Request, response: Response, wired: Wired,
-    username: Annotated[Text, Form(max_length=256)], password: Annotated[Text, Form(max_length=4096)],
-) -> TokenPair:  # fmt: skip
+    request: Request,
+    response: Response,
+    wired: Wired,
+    username: Annotated[Text, Form(max_length=256)],
+    password: Annotated[Text, Form(max_length=4096)],
+) -> TokenPair:
     """Log in. The cookie gives no right; with it, strangers' wrong passwords keep nobody out of the next login."""
     account, peer, cookie = username.casefold()[:64], _peer(request), devices.cookie(username)
     device = request.cookies.get(cookie)
@@ -88,8 +91,15 @@ async def token(
         raise NotAuthenticated("the user name or the password is wrong")
     await wired.limiter.succeeded(account, session)
     pair, known = await asyncio.to_thread(wired.sessions.open, user)
-    response.set_cookie(cookie, known, devices.SECONDS, path="/token", httponly=True, samesite="strict",
-                        secure=request.url.scheme == "https")  # fmt: skip
+    response.set_cookie(
+        cookie,
+        known,
+        devices.SECONDS,
+        path="/token",
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )
     return _body(pair)
 
 

@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from ingest.demo.month_file import month_file, visible
 from ingest.demo.weather import Weather
-from ingest.sources import months_before
+from ingest.months import months_before
 from meteo.errors import UnknownStation
 from meteo.observation import INDEX, NAMES, Observations
 from meteo.station import Station, stations

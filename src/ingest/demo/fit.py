@@ -46,8 +46,9 @@ def fit(observations: Observations, patterns: int = PATTERNS) -> Climate:
         _fill_unknown(scores, unknown, patterns, generator)
         _redraw_dry(scores, dry, waves @ wet.T, patterns, generator)
     flat = scores.reshape(len(days), -1)
-    missing = 1 - np.array([[np.isfinite(_field(observations, name, field)).mean() for field in range(_FIELDS)]
-                            for name in names])  # fmt: skip
+    missing = 1 - np.array(
+        [[np.isfinite(_field(observations, name, field)).mean() for field in range(_FIELDS)] for name in names]
+    )
     return Climate(names, mean, spread, quantiles, wet, **_dynamics(flat, patterns, shape), missing=missing)
 
 
@@ -174,9 +175,13 @@ def _dynamics(scores: Floats, patterns: int, shape: tuple[int, int]) -> dict[str
     spread = np.sqrt(np.maximum(1 - (factors @ loadings.T).var(axis=0), 0.05))
     shapes = np.stack([_root(np.corrcoef(part.T)) for part in np.moveaxis(local.reshape(-1, *shape), 1, 0)])
     return {
-        "loadings": loadings, "dynamics": dynamics, "shocks": shocks, "local_memory": memory,
-        "local_spread": spread, "local_shape": shapes,
-    }  # fmt: skip
+        "loadings": loadings,
+        "dynamics": dynamics,
+        "shocks": shocks,
+        "local_memory": memory,
+        "local_spread": spread,
+        "local_shape": shapes,
+    }
 
 
 def _root(covariance: Floats) -> Floats:

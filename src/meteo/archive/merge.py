@@ -72,9 +72,11 @@ def merge(connection: Connection, batch: Batch, run_id: int, source: str, replac
     elsewhere = np.array([not replace and sites.get(key, place[key[0]]) != place[key[0]] for key in keys])
     refused = [
         *batch.quarantined,
-        *(_elsewhere(keys[row], sites[keys[row]], place[keys[row][0]], rows[row : row + 1])
-          for row in np.flatnonzero(elsewhere)),
-    ]  # fmt: skip
+        *(
+            _elsewhere(keys[row], sites[keys[row]], place[keys[row][0]], rows[row : row + 1])
+            for row in np.flatnonzero(elsewhere)
+        ),
+    ]
     known = np.array([key in stored for key in keys])
     fresh = np.flatnonzero(~known)
     again = np.flatnonzero(known & ~elsewhere)
@@ -89,26 +91,46 @@ def merge(connection: Connection, batch: Batch, run_id: int, source: str, replac
     if len(fresh):
         connection.execute(
             insert(OBSERVATIONS),
-            [{"station": keys[row][0], "day": keys[row][1], "site": place[keys[row][0]], **items, **provenance}
-             for row, items in zip(fresh, rows[fresh].items(), strict=True)],
-        )  # fmt: skip
+            [
+                {"station": keys[row][0], "day": keys[row][1], "site": place[keys[row][0]], **items, **provenance}
+                for row, items in zip(fresh, rows[fresh].items(), strict=True)
+            ],
+        )
     if changed.any():
         updated = Observations(rows.station[again], rows.day[again], merged)[changed]
         of_row = (OBSERVATIONS.c.station == bindparam("_station")) & (OBSERVATIONS.c.day == bindparam("_day"))
         connection.execute(
             update(OBSERVATIONS).where(of_row),
-            [{"_station": keys[row][0], "_day": keys[row][1], "site": place[keys[row][0]], **items, **provenance}
-             for row, items in zip(again[changed], updated.items(), strict=True)],
-        )  # fmt: skip
+            [
+                {"_station": keys[row][0], "_day": keys[row][1], "site": place[keys[row][0]], **items, **provenance}
+                for row, items in zip(again[changed], updated.items(), strict=True)
+            ],
+        )
         connection.execute(
             insert(REVISIONS),
-            [{"station": keys[again[row]][0], "day": keys[again[row]][1], "field": NAMES[column],
-              "old": FIELDS[column].text(old[row, column]), "new": FIELDS[column].text(merged[row, column]),
-              "run_id": run_id, "changed_at": at}
-             for row, column in np.argwhere(differs)],
-        )  # fmt: skip
+            [
+                _revision(keys[again[row]], column, (old[row, column], merged[row, column]), run_id, at)
+                for row, column in np.argwhere(differs)
+            ],
+        )
     changes = RowCounts(len(fresh), int(changed.sum()), int(len(again) - changed.sum()), len(refused))
     return Merged(changes, rows[np.sort(np.concatenate([fresh, again[changed]]))], refused)
+
+
+def _revision(
+    key: tuple[str, date], column: int, values: tuple[float, float], run_id: int, at: datetime
+) -> dict[str, object]:
+    """What one value was before, and what it became."""
+    old, new = (FIELDS[column].text(value) for value in values)
+    return {
+        "station": key[0],
+        "day": key[1],
+        "field": NAMES[column],
+        "old": old,
+        "new": new,
+        "run_id": run_id,
+        "changed_at": at,
+    }
 
 
 def _elsewhere(key: tuple[str, date], stored: str, given: str, row: Observations) -> Quarantined:

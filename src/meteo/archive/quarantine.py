@@ -128,11 +128,19 @@ def _record(refused: Quarantined, run_id: int, source: str, product: str, file: 
     place = stations().get(refused.station)
     identity = json.dumps([product, refused.station, _iso(refused.day), refused.reason, row], sort_keys=True)
     return {
-        "digest": hashlib.sha256(identity.encode()).hexdigest(), "run_id": run_id, "source": source,
-        "product": product, "site": place.site_of(product) if place else "", "file": file[:200],
-        "station": refused.station[:32], "day": refused.day, "reason": refused.reason[:400],
-        "fields": list(refused.fields), "row": row, "state": "waiting",
-    }  # fmt: skip
+        "digest": hashlib.sha256(identity.encode()).hexdigest(),
+        "run_id": run_id,
+        "source": source,
+        "product": product,
+        "site": place.site_of(product) if place else "",
+        "file": file[:200],
+        "station": refused.station[:32],
+        "day": refused.day,
+        "reason": refused.reason[:400],
+        "fields": list(refused.fields),
+        "row": row,
+        "state": "waiting",
+    }
 
 
 def _iso(day: date | None) -> str | None:

@@ -47,8 +47,14 @@ class ObservationStore:
         """Bring the tables to their newest form."""
         SCHEMA.upgrade(self.engine)
 
-    def upsert(self, run_id: int, file: FileRecord, batches: Iterable[Batch], review: Review | None = None,
-               replace: bool = False) -> RowCounts:  # fmt: skip
+    def upsert(
+        self,
+        run_id: int,
+        file: FileRecord,
+        batches: Iterable[Batch],
+        review: Review | None = None,
+        replace: bool = False,
+    ) -> RowCounts:
         """Store one file's rows, what was refused of them, the flags and the record of the file in one transaction."""
         total = RowCounts()
         with writing(self.engine) as connection:
@@ -168,17 +174,25 @@ class ObservationStore:
         if end is not None:
             flagged = flagged.where(FLAGS.c.day <= end)
         with self.engine.connect() as connection:
-            suspect = {(row[0], row[1]): row[2]
-                       for row in connection.execute(flagged.group_by(FLAGS.c.station, FLAGS.c.field))}  # fmt: skip
+            suspect = {
+                (row[0], row[1]): row[2] for row in connection.execute(flagged.group_by(FLAGS.c.station, FLAGS.c.field))
+            }
             by_station = query.group_by(OBSERVATIONS.c.station).order_by(OBSERVATIONS.c.station)
             return [
-                {"station": row["station"], "days": row["days"],
-                 "fields": {name: {"missing": row["days"] - row[f"{name}_known"],
-                                   "flagged": suspect.get((row["station"], name), 0),
-                                   "latest": row[f"{name}_latest"]}
-                            for name in NAMES}}
+                {
+                    "station": row["station"],
+                    "days": row["days"],
+                    "fields": {
+                        name: {
+                            "missing": row["days"] - row[f"{name}_known"],
+                            "flagged": suspect.get((row["station"], name), 0),
+                            "latest": row[f"{name}_latest"],
+                        }
+                        for name in NAMES
+                    },
+                }
                 for row in connection.execute(by_station).mappings()
-            ]  # fmt: skip
+            ]
 
 
 def _flag(connection: Connection, review: Review, touched: Observations) -> None:

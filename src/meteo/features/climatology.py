@@ -71,11 +71,14 @@ class Climate:
     def text(self) -> str:
         """As JSON: station -> 12 months."""
         table = {
-            name: {"rain": self.rain[place].tolist(),
-                   "usual": [[None if np.isnan(value) else value for value in month]
-                             for month in self.usual[place].tolist()]}
+            name: {
+                "rain": self.rain[place].tolist(),
+                "usual": [
+                    [None if np.isnan(value) else value for value in month] for month in self.usual[place].tolist()
+                ],
+            }
             for place, name in enumerate(STATIONS)
-        }  # fmt: skip
+        }
         return json.dumps({"usual": USUAL, "stations": table}, indent=0)
 
     @classmethod
@@ -85,8 +88,9 @@ class Climate:
         if tuple(given["usual"]) != USUAL or tuple(given["stations"]) != STATIONS:
             raise ValueError("the climate is of other stations or quantities than this program knows")
         tables = list(given["stations"].values())
-        return cls(np.array([table["usual"] for table in tables], dtype=float),
-                   np.array([table["rain"] for table in tables]))  # fmt: skip
+        return cls(
+            np.array([table["usual"] for table in tables], dtype=float), np.array([table["rain"] for table in tables])
+        )
 
 
 def _month(day: NDArray[np.datetime64]) -> NDArray[np.intp]:

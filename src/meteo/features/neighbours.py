@@ -101,9 +101,11 @@ class Surroundings:
     def nothing(cls) -> "Surroundings":
         """Where nobody reported."""
         return cls(
-            np.datetime64("1970-01-01", "D"), np.empty((0, len(STATIONS), len(LOCAL)), np.float32),
-            np.empty((0, len(EVERYWHERE) * len(STATIONS)), np.float32), np.empty((0, len(STATIONS)), dtype=bool),
-        )  # fmt: skip
+            np.datetime64("1970-01-01", "D"),
+            np.empty((0, len(STATIONS), len(LOCAL)), np.float32),
+            np.empty((0, len(EVERYWHERE) * len(STATIONS)), np.float32),
+            np.empty((0, len(STATIONS)), dtype=bool),
+        )
 
     def columns(self, station: NDArray[np.str_], day: NDArray[np.datetime64]) -> Matrix:
         """The surroundings of each row, (n, len(NAMES)); NaN for days that are not covered."""

@@ -156,12 +156,18 @@ def _sums(store: ObservationStore, days: Sequence[date]) -> Iterator[Select[Any]
     log = PREDICTIONS.c
     place = _floor(log.probability * BINS).label("bin")
     sums = (
-        select(log.day, log.station, log.model_version, place, func.count().label("n"),
-               func.sum(log.probability).label("probability"),
-               func.sum(log.probability * log.probability).label("squared"))
+        select(
+            log.day,
+            log.station,
+            log.model_version,
+            place,
+            func.count().label("n"),
+            func.sum(log.probability).label("probability"),
+            func.sum(log.probability * log.probability).label("squared"),
+        )
         .where(log.subject != SMOKE_TEST)
         .group_by(log.day, log.station, log.model_version, place)
-    )  # fmt: skip
+    )
     for day in days:
         until = {
             name: literal(

@@ -69,11 +69,21 @@ def _scores(version: str, place: str | None, forecasts: Forecasts, climate: Clim
     skill = None if climate is None else 1 - told.squared_error.sum() / reference(told, climate).sum()
     brier, low, high = verification.bootstrap_mean(told.squared_error, told.day, seed=0, n=n)
     return Quality(
-        version, predictions, count, MEASURED, place, float(np.average(happened, weights=n)), brier, low, high,
-        float((told.probability - told.squared).sum() / count), skill,
-        verification.log_loss(happened, said, n), verification.roc_auc(happened, said, n),
+        version,
+        predictions,
+        count,
+        MEASURED,
+        place,
+        float(np.average(happened, weights=n)),
+        brier,
+        low,
+        high,
+        float((told.probability - told.squared).sum() / count),
+        skill,
+        verification.log_loss(happened, said, n),
+        verification.roc_auc(happened, said, n),
         tuple(verification.reliability(happened, said, n)),
-    )  # fmt: skip
+    )
 
 
 def climatologies(versions: Iterable[str], climates: Climates) -> dict[str, Climate]:

@@ -179,8 +179,9 @@ class _Insert:
     def __init__(self, dialect: Dialect) -> None:
         self._statement = str(insert(PREDICTIONS).compile(dialect=dialect))
         self._positional = dialect.positional
-        self._columns = [(column.name, column.type.dialect_impl(dialect).bind_processor(dialect))
-                         for column in PREDICTIONS.columns]  # fmt: skip
+        self._columns = [
+            (column.name, column.type.dialect_impl(dialect).bind_processor(dialect)) for column in PREDICTIONS.columns
+        ]
 
     def __call__(self, connection: Connection, records: Sequence[Record]) -> None:
         rows = []
@@ -201,9 +202,14 @@ def new_id() -> str:
 
 
 def records(
-    engine: Engine, start: date | None = None, end: date | None = None, *, subject: str | None = None,
-    station: str | None = None, newest: int | None = None,
-) -> list[Record]:  # fmt: skip
+    engine: Engine,
+    start: date | None = None,
+    end: date | None = None,
+    *,
+    subject: str | None = None,
+    station: str | None = None,
+    newest: int | None = None,
+) -> list[Record]:
     """What was predicted from the days start..end, oldest first; for one person or station where they are given. With
     `newest` only so many, the newest first."""
     order = PREDICTIONS.c.made_at if newest is None else PREDICTIONS.c.made_at.desc()

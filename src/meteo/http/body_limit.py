@@ -33,9 +33,13 @@ class LimitedBody:
     """A request's body as the application receives it: cut off by `refusal` when it becomes too large or too slow."""
 
     def __init__(
-        self, receive: Receive, limit: int, seconds: float | None, refusal: MeteoError | None,
+        self,
+        receive: Receive,
+        limit: int,
+        seconds: float | None,
+        refusal: MeteoError | None,
         deadline: asyncio.Timeout,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.refusal = refusal
         self._deadline = deadline
         self._receive = receive

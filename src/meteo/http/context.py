@@ -38,9 +38,13 @@ class RequestContext:
     """Pure ASGI middleware: gives each request an id, logs and measures it, answers X-Request-ID."""
 
     def __init__(
-        self, app: ASGIApp, metrics: "HttpMetrics", body_limit: int, body_seconds: float | None = None,
+        self,
+        app: ASGIApp,
+        metrics: "HttpMetrics",
+        body_limit: int,
+        body_seconds: float | None = None,
         patience: Mapping[str, float] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.app = app
         self.metrics = metrics
         self._body_limit = body_limit

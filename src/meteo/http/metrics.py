@@ -21,9 +21,12 @@ class HttpMetrics:
         self.registry = registry
         self._requests = Counter("http_requests", "Requests answered", ["method", "route", "status"], registry=registry)
         self._seconds = Histogram(
-            "http_request_duration_seconds", "Time to answer", ["method", "route"], registry=registry,
+            "http_request_duration_seconds",
+            "Time to answer",
+            ["method", "route"],
+            registry=registry,
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
-        )  # fmt: skip
+        )
 
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 

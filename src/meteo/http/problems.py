@@ -29,8 +29,9 @@ PROBLEM_JSON = "application/problem+json"
 _AWAY = (OperationalError, sqlalchemy.exc.TimeoutError, sqlite3.OperationalError)
 
 
-def problem_response(request: Request, status: int, detail: str, title: str = "",
-            errors: list[tuple[str, str]] | None = None) -> JSONResponse:  # fmt: skip
+def problem_response(
+    request: Request, status: int, detail: str, title: str = "", errors: list[tuple[str, str]] | None = None
+) -> JSONResponse:
     """An RFC 9457 response."""
     body = Problem(
         title=title or HTTPStatus(status).phrase,
@@ -50,8 +51,9 @@ async def on_meteo_error(request: Request, error: Exception) -> Response:
     if isinstance(error, Unavailable | TooManyRequests):
         response.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, TooManyRequests):
-        response.headers.update({"RateLimit-Limit": str(error.limit), "RateLimit-Remaining": "0",
-                                 "RateLimit-Reset": str(error.retry_after)})  # fmt: skip
+        response.headers.update(
+            {"RateLimit-Limit": str(error.limit), "RateLimit-Remaining": "0", "RateLimit-Reset": str(error.retry_after)}
+        )
     if isinstance(error, NotAuthenticated):
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
@@ -82,8 +84,10 @@ async def on_invalid(request: Request, error: Exception) -> Response:
     if isinstance(error, ValidationError):
         fields = field_errors(error.errors(include_input=False, include_url=False, include_context=False))
     else:
-        fields = [(field.removeprefix("body.").removeprefix("query."), text)
-                  for field, text in field_errors(list(error.errors()))]  # fmt: skip
+        fields = [
+            (field.removeprefix("body.").removeprefix("query."), text)
+            for field, text in field_errors(list(error.errors()))
+        ]
     detail = "; ".join(f"{field}: {message}" for field, message in fields[:5])
     return problem_response(request, 422, detail, "Invalid input", fields)
 

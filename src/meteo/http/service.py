@@ -24,9 +24,13 @@ from meteo.http.routing import Route
 
 
 def install_service(
-    app: FastAPI, registry: CollectorRegistry, ready: Callable[[], Awaitable[str | None]],
-    body_limit: int = 100_000_000, body_seconds: float | None = None, patience: Mapping[str, float] | None = None,
-) -> None:  # fmt: skip
+    app: FastAPI,
+    registry: CollectorRegistry,
+    ready: Callable[[], Awaitable[str | None]],
+    body_limit: int = 100_000_000,
+    body_seconds: float | None = None,
+    patience: Mapping[str, float] | None = None,
+) -> None:
     """Give `app` request ids, problem+json errors, `/metrics`, `/health/live` and `/health/ready`.
 
     `ready` says what is missing, or None; bodies of more than `body_limit` bytes are refused as soon as that is seen,
@@ -36,9 +40,12 @@ def install_service(
     ProcessCollector(registry=registry)
     app.router.route_class = Route
     app.add_middleware(
-        RequestContext, metrics=HttpMetrics(registry), body_limit=body_limit, body_seconds=body_seconds,
+        RequestContext,
+        metrics=HttpMetrics(registry),
+        body_limit=body_limit,
+        body_seconds=body_seconds,
         patience={"/metrics": 9.0, **(patience or {})},
-    )  # fmt: skip
+    )
     app.add_exception_handler(MeteoError, on_meteo_error)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(RequestValidationError, on_invalid)

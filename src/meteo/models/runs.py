@@ -16,8 +16,9 @@ def runs_of(client: MlflowClient, experiment: str) -> list[Run]:
     found: list[Run] = []
     token: str | None = None
     while True:
-        page = client.search_runs([known.experiment_id], max_results=1000, page_token=token,
-                                  order_by=["attributes.start_time DESC"])  # fmt: skip
+        page = client.search_runs(
+            [known.experiment_id], max_results=1000, page_token=token, order_by=["attributes.start_time DESC"]
+        )
         found += page
         if not (token := page.token):
             return found

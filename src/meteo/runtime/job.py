@@ -21,9 +21,11 @@ def _nothing(_: Summary) -> list[job_metrics.Reading]:
 
 
 def run(
-    name: str, settings: Settings, work: Callable[[], Summary],
+    name: str,
+    settings: Settings,
+    work: Callable[[], Summary],
     readings: Callable[[Summary], Iterable[job_metrics.Reading]] = _nothing,
-) -> None:  # fmt: skip
+) -> None:
     """Do `work` and print its summary; an error of ours prints its sentence, a failed summary, and exits with 1.
 
     Either way a metrics file of `settings.job_metrics` tells it, with the `readings` of what was found.
@@ -49,9 +51,12 @@ def _mlflow(mlflow: Mlflow) -> dict[str, str]:
     password = mlflow.password.get_secret_value()
     login = {"MLFLOW_TRACKING_USERNAME": MLFLOW_USER, "MLFLOW_TRACKING_PASSWORD": password} if password else {}
     return {
-        **login, "MLFLOW_HTTP_REQUEST_TIMEOUT": str(mlflow.timeout_seconds), "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    }  # fmt: skip
+        **login,
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(mlflow.timeout_seconds),
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    }
 
 
 def _fail(name: str, settings: Settings, sentence: str) -> NoReturn:

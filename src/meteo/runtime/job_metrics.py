@@ -24,17 +24,22 @@ class Reading(NamedTuple):
 def job_succeeded(folder: Path, job: str, seconds: float, readings: Iterable[Reading] = ()) -> None:
     """Tell that a run of `job` ended well, after how long, and what it found."""
     own = {"job_name": job}
-    _write(folder, f"{job}.success", [
-        Reading("meteo_job_last_success_timestamp_seconds", "When a run last ended well", time.time(), own),
-        Reading("meteo_job_duration_seconds", "How long that run took", seconds, own),
-        *readings,
-    ])  # fmt: skip
+    _write(
+        folder,
+        f"{job}.success",
+        [
+            Reading("meteo_job_last_success_timestamp_seconds", "When a run last ended well", time.time(), own),
+            Reading("meteo_job_duration_seconds", "How long that run took", seconds, own),
+            *readings,
+        ],
+    )
 
 
 def job_failed(folder: Path, job: str) -> None:
     """Tell that a run of `job` failed."""
-    reading = Reading("meteo_job_last_failure_timestamp_seconds", "When a run last failed", time.time(),
-                      {"job_name": job})  # fmt: skip
+    reading = Reading(
+        "meteo_job_last_failure_timestamp_seconds", "When a run last failed", time.time(), {"job_name": job}
+    )
     _write(folder, f"{job}.failure", [reading])
 
 

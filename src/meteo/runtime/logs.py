@@ -35,8 +35,9 @@ def configure(service: str, level: str = "info", stream: TextIO | None = None) -
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
         )
     )
-    logging.basicConfig(handlers=[handler], level=max(logging.WARNING, logging.getLevelNamesMapping()[level.upper()]),
-                        force=True)  # fmt: skip
+    logging.basicConfig(
+        handlers=[handler], level=max(logging.WARNING, logging.getLevelNamesMapping()[level.upper()]), force=True
+    )
 
 
 def logger() -> FilteringBoundLogger:
@@ -52,10 +53,16 @@ def request_line(
     if not _requests["said"]:
         return
     line = {
-        "service": _requests["service"], "method": method, "route": route, "status": status,
-        "ms": round(seconds * 1000, 2), "event": "request", "request_id": request_id, "level": "info",
+        "service": _requests["service"],
+        "method": method,
+        "route": route,
+        "status": status,
+        "ms": round(seconds * 1000, 2),
+        "event": "request",
+        "request_id": request_id,
+        "level": "info",
         "timestamp": datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
-    }  # fmt: skip
+    }
     stream = _requests["stream"] or sys.stderr
     stream.write(json.dumps(line | dict(more) if more else line) + "\n")
     stream.flush()

@@ -38,6 +38,10 @@ def parameters(statement: float, lock: float, options: str = "") -> dict[str, An
     gone is noticed. `options` are those the address has."""
     limits = f"-c statement_timeout={statement * 1000:.0f} -c lock_timeout={lock * 1000:.0f}"
     return {
-        "connect_timeout": 2, "options": f"{options} {limits}".strip(), "keepalives_idle": 5, "keepalives_interval": 2,
-        "keepalives_count": 3, "tcp_user_timeout": 10_000,
-    }  # fmt: skip
+        "connect_timeout": 2,
+        "options": f"{options} {limits}".strip(),
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 10_000,
+    }

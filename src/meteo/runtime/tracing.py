@@ -55,10 +55,14 @@ def end(began: Began | None, method: str, route: str, status: int, request_id: s
         return
     span, token = began
     span.update_name(f"{method} {route}")
-    span.set_attributes({
-        "http.request.method": method, "http.route": route, "http.response.status_code": status,
-        "request.id": request_id,
-    })  # fmt: skip
+    span.set_attributes(
+        {
+            "http.request.method": method,
+            "http.route": route,
+            "http.response.status_code": status,
+            "request.id": request_id,
+        }
+    )
     if status >= 500:
         span.set_status(trace.StatusCode.ERROR)
     span.end()

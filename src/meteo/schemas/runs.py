@@ -14,12 +14,21 @@ from meteo.training_parameters import PARAMETERS, ModelKind
 
 def _with_parameters(schema: dict[str, Any]) -> None:
     schema["anyOf"] = [
-        {"properties": {"model": {"enum": [kind, None]}, "params": {
-            "type": ["object", "null"], "additionalProperties": False,
-            "properties": {name: {"type": "integer" if one.whole else "number",
-                                  "minimum": one.low, "maximum": one.high} for name, one in known.items()}}}}
+        {
+            "properties": {
+                "model": {"enum": [kind, None]},
+                "params": {
+                    "type": ["object", "null"],
+                    "additionalProperties": False,
+                    "properties": {
+                        name: {"type": "integer" if one.whole else "number", "minimum": one.low, "maximum": one.high}
+                        for name, one in known.items()
+                    },
+                },
+            }
+        }
         for kind, known in PARAMETERS.items()
-    ]  # fmt: skip
+    ]
 
 
 class TrainingRequest(Body):

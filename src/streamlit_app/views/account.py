@@ -45,8 +45,9 @@ def _password() -> None:
                 with show_errors():
                     send("POST", "me", "password", body={"current": old, "new": new})
                     st.success(t("account.changed"))
-                    st.markdown(f'<a href="/logout" target="_self">{t("account.log_in_anew")}</a>',
-                                unsafe_allow_html=True)  # fmt: skip
+                    st.markdown(
+                        f'<a href="/logout" target="_self">{t("account.log_in_anew")}</a>', unsafe_allow_html=True
+                    )
 
 
 def _language() -> None:

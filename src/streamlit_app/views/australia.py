@@ -31,16 +31,20 @@ def show() -> None:
             key=lambda each: each.probability or 0,
             reverse=True,
         )
-        st.markdown(t("map.after", day=t.day(forecast.date), known=len(known), all=len(places),
-                      version=forecast.model.version))  # fmt: skip
+        st.markdown(
+            t("map.after", day=t.day(forecast.date), known=len(known), all=len(places), version=forecast.model.version)
+        )
         if not known:
             st.info(t("map.none"))
             return
         rows = [
-            {"station": each.station, "chance": each.probability,
-             "verdict": t("common.rain" if each.rain_tomorrow else "common.dry")}
+            {
+                "station": each.station,
+                "chance": each.probability,
+                "verdict": t("common.rain" if each.rain_tomorrow else "common.dry"),
+            }
             for each in known
-        ]  # fmt: skip
+        ]
         silent = sorted(set(places) - {each.station for each in known})
         where = {name: {key: place[key] for key in ("latitude", "longitude")} for name, place in places.items()}
         left, right = st.columns([5, 4], gap="medium")
@@ -89,14 +93,19 @@ def _map(rows: list[dict[str, Any]], silent: list[dict[str, Any]]) -> Layers:
     )
     rings = rings.mark_circle(size=90, opacity=1, fill=None, stroke=MUTED)
     points = alt.Chart(alt.InlineData(values=rows)).encode(longitude="longitude:Q", latitude="latitude:Q")
-    dots = points.mark_circle(size=190, opacity=0.95, stroke="#3a3f48", strokeWidth=0.7).encode(
-        color=alt.Color(
-            "chance:Q", title=t("column.chance"),
-            legend=alt.Legend(format="%", orient="bottom", gradientLength=200),
-            scale=alt.Scale(domain=[0, 0.35, 0.7, 1], range=_COLOURS, interpolate="rgb"),
-        ),
-        tooltip=[name, alt.Tooltip("chance:Q", title=t("column.chance"), format=".0%"), verdict],
-    ).add_params(alt.selection_point(_PICKED, fields=["station"]))  # fmt: skip
+    dots = (
+        points.mark_circle(size=190, opacity=0.95, stroke="#3a3f48", strokeWidth=0.7)
+        .encode(
+            color=alt.Color(
+                "chance:Q",
+                title=t("column.chance"),
+                legend=alt.Legend(format="%", orient="bottom", gradientLength=200),
+                scale=alt.Scale(domain=[0, 0.35, 0.7, 1], range=_COLOURS, interpolate="rgb"),
+            ),
+            tooltip=[name, alt.Tooltip("chance:Q", title=t("column.chance"), format=".0%"), verdict],
+        )
+        .add_params(alt.selection_point(_PICKED, fields=["station"]))
+    )
     named = points.transform_filter(alt.FieldOneOfPredicate("station", _labelled(rows)))
     names = named.mark_text(dy=-13, fontSize=11, color=ink()).encode(text="label:N")
     names = names.transform_calculate(label="datum.station + ' ' + format(datum.chance, '.0%')")

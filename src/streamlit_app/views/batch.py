@@ -39,9 +39,11 @@ def show() -> None:
 def _row(row: dict[str, str]) -> dict[str, str | float | None]:
     chance = row.get("probability")
     return {
-        "station": row.get("station"), "date": row.get("date"), "chance": float(chance) if chance else None,
+        "station": row.get("station"),
+        "date": row.get("date"),
+        "chance": float(chance) if chance else None,
         "problem": row.get("error") or None,
-    }  # fmt: skip
+    }
 
 
 def _template() -> str:

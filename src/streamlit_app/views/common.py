@@ -69,9 +69,12 @@ def table(rows: Sequence[Mapping[str, Any]], **options: Any) -> Any:
     t = words()
     names = dict.fromkeys(name for row in rows for name in row)
     shown = [{**row, "chance": row["chance"] and 100 * row["chance"]} if "chance" in row else row for row in rows]
-    return st.dataframe(shown, hide_index=True, column_config={
-        name: _column(name, t(f"column.{name}"), [row.get(name) for row in rows]) for name in names
-    }, **options)  # fmt: skip
+    return st.dataframe(
+        shown,
+        hide_index=True,
+        column_config={name: _column(name, t(f"column.{name}"), [row.get(name) for row in rows]) for name in names},
+        **options,
+    )
 
 
 def _column(name: str, title: str, values: Sequence[Any]) -> Any:
@@ -96,8 +99,10 @@ def reliability(bins: Sequence[Mapping[str, float]]) -> Layers:
     t = words()
     rows = alt.InlineData(values=[{name: row[name] for name in ("n", "forecast", "observed")} for row in bins])
     whole, percent = alt.Scale(domain=[0, 1]), alt.Axis(format="%")
-    axes = {"x": alt.X("forecast:Q", title=t("column.forecast"), scale=whole, axis=percent),
-            "y": alt.Y("observed:Q", title=t("column.observed"), scale=whole, axis=percent)}  # fmt: skip
+    axes = {
+        "x": alt.X("forecast:Q", title=t("column.forecast"), scale=whole, axis=percent),
+        "y": alt.Y("observed:Q", title=t("column.observed"), scale=whole, axis=percent),
+    }
     ideal = alt.InlineData(values=[{"forecast": 0, "observed": 0}, {"forecast": 1, "observed": 1}])
     diagonal = alt.Chart(ideal).mark_line(strokeDash=[4, 4], color=MUTED)
     points = alt.Chart(rows).mark_line(point=alt.OverlayMarkDef(size=90, filled=True, color=RAIN), color=RAIN)
@@ -117,10 +122,16 @@ def bars(
     place = alt.Y("reason:N", sort=None, axis=None)
     base = alt.Chart(alt.InlineData(values=list(rows)), title=title, height=alt.Step(44))
     tooltip = [alt.Tooltip("reason:N", title=t("column.reason")), alt.Tooltip("effect:Q", title=effect, format="+.2f")]
-    colour = alt.value(RAIN) if towards is None else alt.Color(
-        "towards:N", title=None, legend=alt.Legend(orient="bottom"),
-        scale=alt.Scale(domain=list(towards), range=list(towards.values())),
-    )  # fmt: skip
+    colour = (
+        alt.value(RAIN)
+        if towards is None
+        else alt.Color(
+            "towards:N",
+            title=None,
+            legend=alt.Legend(orient="bottom"),
+            scale=alt.Scale(domain=list(towards), range=list(towards.values())),
+        )
+    )
     drawn = base.mark_bar(height=12, yOffset=9).encode(
         x=alt.X("effect:Q", title=effect), y=place, color=colour, tooltip=tooltip
     )

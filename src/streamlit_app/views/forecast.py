@@ -139,10 +139,16 @@ def _input(field: Field, known: float | str | None, key: str) -> float | str | N
     st.session_state.setdefault(key, None if known is None else float(known))
     whole = field.unit in ("%", "oktas", "km/h")
     value: float | None = st.number_input(
-        f"{label} ({t(f'unit.{field.unit}')})", float(field.low), float(field.high), None, step=1.0 if whole else 0.1,
-        format="%.0f" if whole else "%.1f", key=key, placeholder=empty,
+        f"{label} ({t(f'unit.{field.unit}')})",
+        float(field.low),
+        float(field.high),
+        None,
+        step=1.0 if whole else 0.1,
+        format="%.0f" if whole else "%.1f",
+        key=key,
+        placeholder=empty,
         help=t("forecast.range", low=t.number(field.low), high=t.number(field.high), unit=t(f"unit.{field.unit}")),
-    )  # fmt: skip
+    )
     return value
 
 
@@ -153,10 +159,18 @@ def _answer(answer: Prediction, station: StationBody, access: str) -> None:
         with left:
             st.metric(t("column.chance"), t.percent(answer.probability))
             st.markdown(f"**{in_words(answer.probability)}**")
-            st.markdown(t("forecast.period", start=t.moment(answer.period.start), end=t.moment(answer.period.end),
-                          name=station.name))  # fmt: skip
-            verdict = t("forecast.verdict_rain" if answer.rain_tomorrow else "forecast.verdict_dry",
-                        threshold=t.percent(answer.threshold))  # fmt: skip
+            st.markdown(
+                t(
+                    "forecast.period",
+                    start=t.moment(answer.period.start),
+                    end=t.moment(answer.period.end),
+                    name=station.name,
+                )
+            )
+            verdict = t(
+                "forecast.verdict_rain" if answer.rain_tomorrow else "forecast.verdict_dry",
+                threshold=t.percent(answer.threshold),
+            )
             st.markdown(verdict)
             if answer.usual is not None:
                 st.markdown(_compared(answer, answer.usual, station))
@@ -187,8 +201,13 @@ def _track_record(answer: Prediction, access: str) -> str | None:
     found = next((row for row in card["holdout"]["reliability"] if min(int(row["forecast"] * 10), 9) == tenth), None)
     if found is None:
         return t("forecast.no_track_record")
-    return t("forecast.track_record", low=t.percent(tenth / 10), high=t.percent((tenth + 1) / 10),
-             observed=t.percent(found["observed"]), n=t.number(found["n"]))  # fmt: skip
+    return t(
+        "forecast.track_record",
+        low=t.percent(tenth / 10),
+        high=t.percent((tenth + 1) / 10),
+        observed=t.percent(found["observed"]),
+        n=t.number(found["n"]),
+    )
 
 
 def _fine_print(answer: Prediction) -> None:

@@ -39,8 +39,13 @@ def _observations(station: str, latest: str | None) -> None:
         st.info(t("history.nothing_observed", name=station))
         return
     newest = date.fromisoformat(latest)
-    chosen = st.date_input(t("history.period"), (newest - timedelta(days=_DAYS - 1), newest), max_value=newest,
-                           format="DD/MM/YYYY", key=f"period {station}")  # fmt: skip
+    chosen = st.date_input(
+        t("history.period"),
+        (newest - timedelta(days=_DAYS - 1), newest),
+        max_value=newest,
+        format="DD/MM/YYYY",
+        key=f"period {station}",
+    )
     if len(chosen) != 2:
         st.caption(t("history.last_day_too"))
         return
@@ -58,13 +63,19 @@ def _observations(station: str, latest: str | None) -> None:
     name = st.selectbox(t("history.reading"), names, index=names.index(_DEFAULT), format_func=labels.__getitem__)
     base = alt.Chart(alt.InlineData(values=rows)).encode(x=alt.X("date:T", title=None, axis=_DAYS_AXIS))
     day = alt.Tooltip("date:T", title=t("column.date"), format="%A %e %B %Y")
-    chart(base.mark_bar(color=RAIN).encode(
-        y=alt.Y("rainfall:Q", title=None), tooltip=[day, alt.Tooltip("rainfall:Q", title=labels["rainfall"])]
-    ).properties(title=labels["rainfall"], height=160))  # fmt: skip
-    chart(base.mark_line(point=True, color=DRY).encode(
-        y=alt.Y(f"{name}:Q", title=None, scale=alt.Scale(zero=False)),
-        tooltip=[day, alt.Tooltip(f"{name}:Q", title=labels[name])],
-    ).properties(title=labels[name], height=200))  # fmt: skip
+    chart(
+        base.mark_bar(color=RAIN)
+        .encode(y=alt.Y("rainfall:Q", title=None), tooltip=[day, alt.Tooltip("rainfall:Q", title=labels["rainfall"])])
+        .properties(title=labels["rainfall"], height=160)
+    )
+    chart(
+        base.mark_line(point=True, color=DRY)
+        .encode(
+            y=alt.Y(f"{name}:Q", title=None, scale=alt.Scale(zero=False)),
+            tooltip=[day, alt.Tooltip(f"{name}:Q", title=labels[name])],
+        )
+        .properties(title=labels[name], height=200)
+    )
     shown = [{"date": row["date"], **{field.name: row.get(field.name) for field in FIELDS}} for row in rows]
     st.dataframe(shown[::-1], hide_index=True, column_config={"date": t("column.date"), **labels})
     _download(shown, f"{station}.csv", "observations")
@@ -83,15 +94,21 @@ def _forecasts(station: str) -> None:
         st.markdown(t("history.right", known=t.number(len(known)), right=t.number(right)))
         _what_fell(known)
     said = {True: t("common.rain"), False: t("common.dry"), None: t("history.not_known_yet")}
-    table([
-        {
-            "asked_at": datetime.fromisoformat(row["made_at"]).astimezone(UTC), "date": row["date"],
-            "chance": row["probability"], "verdict": said[row["rain_tomorrow"]], "fell_mm": row["rainfall"],
-            "then": said[row["rained"]], "version": row["model_version"],
-            **({"by": row["username"]} if everybodys else {}),
-        }
-        for row in found
-    ])  # fmt: skip
+    table(
+        [
+            {
+                "asked_at": datetime.fromisoformat(row["made_at"]).astimezone(UTC),
+                "date": row["date"],
+                "chance": row["probability"],
+                "verdict": said[row["rain_tomorrow"]],
+                "fell_mm": row["rainfall"],
+                "then": said[row["rained"]],
+                "version": row["model_version"],
+                **({"by": row["username"]} if everybodys else {}),
+            }
+            for row in found
+        ]
+    )
     plain = ("made_at", "date", "probability", "rain_tomorrow", "rainfall", "rained", "model_version")
     _download([{name: row[name] for name in plain} for row in found], f"forecasts-{station}.csv", "forecasts")
 
@@ -99,20 +116,33 @@ def _forecasts(station: str) -> None:
 def _what_fell(known: list[dict[str, Any]]) -> None:
     t = words()
     wet, dry = t("common.rain"), t("common.dry")
-    rows = alt.InlineData(values=[
-        {"date": row["date"], "chance": row["probability"], "then": wet if row["rained"] else dry} for row in known
-    ])  # fmt: skip
-    outcome = alt.Color("then:N", title=t("column.then"), legend=alt.Legend(orient="bottom"),
-                        scale=alt.Scale(domain=[wet, dry], range=[RAIN, DRY]))  # fmt: skip
+    rows = alt.InlineData(
+        values=[
+            {"date": row["date"], "chance": row["probability"], "then": wet if row["rained"] else dry} for row in known
+        ]
+    )
+    outcome = alt.Color(
+        "then:N",
+        title=t("column.then"),
+        legend=alt.Legend(orient="bottom"),
+        scale=alt.Scale(domain=[wet, dry], range=[RAIN, DRY]),
+    )
     shape = alt.Shape("then:N", title=t("column.then"), scale=alt.Scale(domain=[wet, dry], range=["circle", "diamond"]))
-    chart(alt.Chart(rows, title=t("history.what_fell"), height=200).mark_point(size=80, filled=True).encode(
-        x=alt.X("date:T", title=None, axis=_DAYS_AXIS),
-        y=alt.Y("chance:Q", title=t("column.chance"), axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
-        color=outcome, shape=shape,
-        tooltip=[alt.Tooltip("date:T", title=t("column.date"), format="%A %e %B %Y"),
-                 alt.Tooltip("chance:Q", title=t("column.chance"), format=".0%"),
-                 alt.Tooltip("then:N", title=t("column.then"))],
-    ))  # fmt: skip
+    chart(
+        alt.Chart(rows, title=t("history.what_fell"), height=200)
+        .mark_point(size=80, filled=True)
+        .encode(
+            x=alt.X("date:T", title=None, axis=_DAYS_AXIS),
+            y=alt.Y("chance:Q", title=t("column.chance"), axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
+            color=outcome,
+            shape=shape,
+            tooltip=[
+                alt.Tooltip("date:T", title=t("column.date"), format="%A %e %B %Y"),
+                alt.Tooltip("chance:Q", title=t("column.chance"), format=".0%"),
+                alt.Tooltip("then:N", title=t("column.then")),
+            ],
+        )
+    )
 
 
 def _download(rows: Sequence[Mapping[str, Any]], name: str, key: str) -> None:

@@ -35,11 +35,17 @@ def _form() -> None:
     t = words()
     with st.form("ingestion"):
         st.header(t("ingestion.launch_title"))
-        chosen = st.multiselect(t("ingestion.stations"), list(stations()), placeholder=t("ingestion.all"),
-                                key=f"{TYPED}ingestion stations")  # fmt: skip
+        chosen = st.multiselect(
+            t("ingestion.stations"), list(stations()), placeholder=t("ingestion.all"), key=f"{TYPED}ingestion stations"
+        )
         first, last = st.columns(2)
-        start: date | None = first.date_input(t("ingestion.start"), None, help=t("ingestion.start_help"),
-                                              format="DD/MM/YYYY", key=f"{TYPED}ingestion start")  # fmt: skip
+        start: date | None = first.date_input(
+            t("ingestion.start"),
+            None,
+            help=t("ingestion.start_help"),
+            format="DD/MM/YYYY",
+            key=f"{TYPED}ingestion start",
+        )
         end: date | None = last.date_input(t("ingestion.end"), None, format="DD/MM/YYYY", key=f"{TYPED}ingestion end")
         if st.form_submit_button(t("ingestion.launch"), type="primary"):
             launch("ingestion", {"stations": chosen, "start": start, "end": end})
@@ -64,8 +70,16 @@ def _came_in() -> None:
     with show_errors():
         rows = read("admin", "ingestions", limit=10)
         st.header(t("ingestion.came_in"))
-        table([{**{name: row[name] for name in _SHOWN}, "state": t(f"state.{row['state']}"),
-                "problems": "; ".join(row["problems"])} for row in rows])  # fmt: skip
+        table(
+            [
+                {
+                    **{name: row[name] for name in _SHOWN},
+                    "state": t(f"state.{row['state']}"),
+                    "problems": "; ".join(row["problems"]),
+                }
+                for row in rows
+            ]
+        )
 
 
 def _quarantine() -> None:

@@ -22,14 +22,28 @@ def show() -> None:
     with show_errors():
         card = read("model")
         split = {name: t.day(date.fromisoformat(day)) for name, day in card["split"].items()}
-        st.markdown(t("model.served", version=card["version"], kind=card["kind"],
-                      trained=t.day(datetime.fromisoformat(card["trained_at"])), start=split["train_start"],
-                      n=t.number(len(card["features"]))))  # fmt: skip
+        st.markdown(
+            t(
+                "model.served",
+                version=card["version"],
+                kind=card["kind"],
+                trained=t.day(datetime.fromisoformat(card["trained_at"])),
+                start=split["train_start"],
+                n=t.number(len(card["features"])),
+            )
+        )
         if card["simulated"]:
             st.warning(t("model.simulated"))
         st.header(t("model.scores"))
-        st.markdown(t("model.holdout", start=split["test_start"], end=split["test_end"],
-                      n=t.number(card["metrics"]["n"]), wet=t.percent(card["metrics"]["base_rate"])))  # fmt: skip
+        st.markdown(
+            t(
+                "model.holdout",
+                start=split["test_start"],
+                end=split["test_end"],
+                n=t.number(card["metrics"]["n"]),
+                wet=t.percent(card["metrics"]["base_rate"]),
+            )
+        )
         table(scores(card))
         st.caption(t("model.scores_help"))
         if holdout := card.get("holdout"):
@@ -37,8 +51,15 @@ def show() -> None:
         st.header(t("model.limits"))
         st.markdown("\n".join(f"- {t(f'model.limit_{number}')}" for number in range(1, _LIMITS + 1)))
         with st.expander(t("model.origin")):
-            st.markdown(t("model.origin_text", data=card["data_version"], commit=card["git_commit"], seed=card["seed"],
-                          threshold=t.percent(card["threshold"])))  # fmt: skip
+            st.markdown(
+                t(
+                    "model.origin_text",
+                    data=card["data_version"],
+                    commit=card["git_commit"],
+                    seed=card["seed"],
+                    threshold=t.percent(card["threshold"]),
+                )
+            )
             st.json(card["params"])
 
 
@@ -46,8 +67,13 @@ def scores(card: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The model's, with 90 % intervals where they are known, and those of its rivals."""
     t = words()
     low, high = (card.get("holdout") or {}).get("intervals", {}).get("brier", (None, None))
-    rows = [{"model": t("model.this"), **{name: card["metrics"].get(name) for name in SCORES},
-             "interval": "" if low is None else t.between(low, high, 4)}]  # fmt: skip
+    rows = [
+        {
+            "model": t("model.this"),
+            **{name: card["metrics"].get(name) for name in SCORES},
+            "interval": "" if low is None else t.between(low, high, 4),
+        }
+    ]
     for name, found in card["baselines"].items():
         rows.append(
             {"model": t.known(f"model.{name}", name), **{score: found.get(score) for score in SCORES}, "interval": ""}
@@ -90,8 +116,11 @@ def _stations(found: Mapping[str, Mapping[str, float]]) -> Layers:
         x=alt.X("station:N", sort=None, title=None, axis=alt.Axis(labelAngle=-60, labelOverlap=False)),
         y=alt.Y("brier_skill:Q", title=t("column.skill")),
         color=alt.condition("datum.brier_skill > 0", alt.value(RAIN), alt.value(DRY)),
-        tooltip=[alt.Tooltip("station:N", title=t("column.station")),
-                 alt.Tooltip("brier_skill:Q", title=t("column.skill"), format=".3f"), "n:Q"],
-    )  # fmt: skip
+        tooltip=[
+            alt.Tooltip("station:N", title=t("column.station")),
+            alt.Tooltip("brier_skill:Q", title=t("column.skill"), format=".3f"),
+            "n:Q",
+        ],
+    )
     none = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(color="#8a8f98").encode(y="zero:Q")
     return alt.layer(none, base.mark_circle(size=70)).properties(height=320)

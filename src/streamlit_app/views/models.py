@@ -35,11 +35,16 @@ def show() -> None:
 def _row(row: dict[str, Any]) -> dict[str, Any]:
     t = words()
     return {
-        "version": row["version"], "aliases": ", ".join(t.known(f"alias.{name}", name) for name in row["aliases"]),
-        "kind": row["kind"], "gate": t.known(f"gate.{row['gate']}", row["gate"] or ""),
-        **{name: row["metrics"].get(name) for name in SCORES}, "n": row["metrics"].get("n"),
-        "published_at": row["created_at"], "why": row["gate_reasons"], "simulated": row["simulated"],
-    }  # fmt: skip
+        "version": row["version"],
+        "aliases": ", ".join(t.known(f"alias.{name}", name) for name in row["aliases"]),
+        "kind": row["kind"],
+        "gate": t.known(f"gate.{row['gate']}", row["gate"] or ""),
+        **{name: row["metrics"].get(name) for name in SCORES},
+        "n": row["metrics"].get("n"),
+        "published_at": row["created_at"],
+        "why": row["gate_reasons"],
+        "simulated": row["simulated"],
+    }
 
 
 def _compare(champion: dict[str, Any], versions: list[dict[str, Any]], others: list[str]) -> None:
@@ -54,16 +59,28 @@ def _compare(champion: dict[str, Any], versions: list[dict[str, Any]], others: l
         with column:
             names = ", ".join(t.known(f"alias.{name}", name) for name in row["aliases"])
             st.markdown(f"**{t('models.version', version=row['version'])}** {names}")
-            st.caption(t("models.trained", moment=card["trained_at"][:16].replace("T", " "),
-                         data=card["data_version"][:8], start=card["split"]["test_start"]))  # fmt: skip
+            st.caption(
+                t(
+                    "models.trained",
+                    moment=card["trained_at"][:16].replace("T", " "),
+                    data=card["data_version"][:8],
+                    start=card["split"]["test_start"],
+                )
+            )
             table(scores(card)[:1])
             if card.get("holdout"):
                 drawn(reliability(card["holdout"]["reliability"]), key=f"reliability {row['version']} {column}")
     if cards[0]["split"]["test_start"] != cards[1]["split"]["test_start"]:
         st.caption(t("models.other_days"))
     if other["gate"]:
-        st.markdown(t("models.verdict", version=chosen, gate=t.known(f"gate.{other['gate']}", other["gate"]),
-                      why=plain(other["gate_reasons"] or "")))  # fmt: skip
+        st.markdown(
+            t(
+                "models.verdict",
+                version=chosen,
+                gate=t.known(f"gate.{other['gate']}", other["gate"]),
+                why=plain(other["gate_reasons"] or ""),
+            )
+        )
     _promote(champion["version"], chosen)
 
 

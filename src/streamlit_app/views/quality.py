@@ -59,12 +59,17 @@ def _scores(row: dict[str, Any]) -> dict[str, Any]:
     known = row["brier"] is not None
     verdict = row["verdict"].replace(" ", "_")
     return {
-        "version": row["model_version"], "forecasts": row["predictions"], "outcomes": row["outcomes"],
-        "verdict": t(f"quality.{verdict}"), "brier": row["brier"],
+        "version": row["model_version"],
+        "forecasts": row["predictions"],
+        "outcomes": row["outcomes"],
+        "verdict": t(f"quality.{verdict}"),
+        "brier": row["brier"],
         "interval": t.between(row["brier_low"], row["brier_high"], 3) if known else None,
-        "promised": row["expected_brier"], "skill": row["skill"], "roc_auc": row["roc_auc"],
+        "promised": row["expected_brier"],
+        "skill": row["skill"],
+        "roc_auc": row["roc_auc"],
         "log_loss": row["log_loss"],
-    }  # fmt: skip
+    }
 
 
 def _drift() -> None:
@@ -76,11 +81,15 @@ def _drift() -> None:
     rows = alt.InlineData(
         values=[{"day": report["day"], "alarms": sum(report["alarms"].values())} for report in reports]
     )
-    chart(alt.Chart(rows, title=t("quality.alarms_by_day"), height=120).mark_bar(color=DRY).encode(
-        x=alt.X("day:T", title=None, axis=alt.Axis(format="%e %b")),
-        y=alt.Y("max(alarms):Q", title=None, axis=alt.Axis(tickMinStep=1)),
-        tooltip=[alt.Tooltip("day:T", title=t("column.date"), format="%A %e %B %Y"), "alarms:Q"],
-    ))  # fmt: skip
+    chart(
+        alt.Chart(rows, title=t("quality.alarms_by_day"), height=120)
+        .mark_bar(color=DRY)
+        .encode(
+            x=alt.X("day:T", title=None, axis=alt.Axis(format="%e %b")),
+            y=alt.Y("max(alarms):Q", title=None, axis=alt.Axis(tickMinStep=1)),
+            tooltip=[alt.Tooltip("day:T", title=t("column.date"), format="%A %e %B %Y"), "alarms:Q"],
+        )
+    )
     by_id = {report["id"]: report for report in reports}
     chosen = st.selectbox(t("quality.report"), list(by_id), format_func=lambda key: _title(by_id[key]))
     report = read("admin", "drift", chosen)
@@ -90,8 +99,12 @@ def _drift() -> None:
         st.header(f"{_MARKS.get(found['verdict'], _UNKNOWN)} {title}: {_verdict(found['verdict'])}")
         if found["alarms"]:
             shown = ("station", "channel", "kind", "since", "statistic", "threshold")
-            table([{("limit" if name == "threshold" else name): alarm[name] for name in shown}
-                   for alarm in found["alarms"]])  # fmt: skip
+            table(
+                [
+                    {("limit" if name == "threshold" else name): alarm[name] for name in shown}
+                    for alarm in found["alarms"]
+                ]
+            )
         if found["columns"] and st.toggle(t("quality.page"), key=f"{side} {chosen}"):
             st.iframe(app_context().gateway.drift_page(identity().access, chosen, side), height=1200)
 
@@ -113,21 +126,39 @@ def _data() -> None:
     if not found:
         st.info(t("quality.nothing_stored"))
         return
-    shares = alt.InlineData(values=[
-        {"station": row["station"], "reading": t(f"field.{name}"), "known": 1 - field["missing"] / row["days"]}
-        for row in found for name, field in row["fields"].items()
-    ])  # fmt: skip
-    chart(alt.Chart(shares, title=t("quality.shares")).mark_rect().encode(
-        x=alt.X("reading:N", title=None, sort=None, axis=alt.Axis(labelAngle=-60, labelLimit=160)),
-        y=alt.Y("station:N", title=None, axis=alt.Axis(labelOverlap=False)),
-        color=alt.Color("known:Q", title=t("column.known"), legend=alt.Legend(format="%", orient="bottom"),
-                        scale=alt.Scale(domain=[0, 1], range=["#b3402a", "#f3e3b3", "#0b3c78"])),
-        tooltip=[alt.Tooltip("station:N", title=t("column.station")),
-                 alt.Tooltip("reading:N", title=t("history.reading")),
-                 alt.Tooltip("known:Q", title=t("column.known"), format=".0%")],
-    ))  # fmt: skip
-    table([
-        {"station": row["station"], "days": row["days"],
-         "flagged": sum(field["flagged"] for field in row["fields"].values())}
-        for row in found
-    ])  # fmt: skip
+    shares = alt.InlineData(
+        values=[
+            {"station": row["station"], "reading": t(f"field.{name}"), "known": 1 - field["missing"] / row["days"]}
+            for row in found
+            for name, field in row["fields"].items()
+        ]
+    )
+    chart(
+        alt.Chart(shares, title=t("quality.shares"))
+        .mark_rect()
+        .encode(
+            x=alt.X("reading:N", title=None, sort=None, axis=alt.Axis(labelAngle=-60, labelLimit=160)),
+            y=alt.Y("station:N", title=None, axis=alt.Axis(labelOverlap=False)),
+            color=alt.Color(
+                "known:Q",
+                title=t("column.known"),
+                legend=alt.Legend(format="%", orient="bottom"),
+                scale=alt.Scale(domain=[0, 1], range=["#b3402a", "#f3e3b3", "#0b3c78"]),
+            ),
+            tooltip=[
+                alt.Tooltip("station:N", title=t("column.station")),
+                alt.Tooltip("reading:N", title=t("history.reading")),
+                alt.Tooltip("known:Q", title=t("column.known"), format=".0%"),
+            ],
+        )
+    )
+    table(
+        [
+            {
+                "station": row["station"],
+                "days": row["days"],
+                "flagged": sum(field["flagged"] for field in row["fields"].values()),
+            }
+            for row in found
+        ]
+    )

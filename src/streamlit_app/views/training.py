@@ -32,8 +32,13 @@ def _form() -> None:
     with st.form("training"):
         st.header(t("training.launch_title"))
         kind = st.selectbox(t("training.kind"), _KINDS, format_func=lambda kind: t(f"kind.{kind}"))
-        text = st.text_area(t("training.params"), placeholder="max_depth = 6\neta = 0.02", height=100,
-                            help=t("training.params_help"), key=f"{TYPED}training params")  # fmt: skip
+        text = st.text_area(
+            t("training.params"),
+            placeholder="max_depth = 6\neta = 0.02",
+            height=100,
+            help=t("training.params_help"),
+            key=f"{TYPED}training params",
+        )
         search = st.number_input(t("training.search"), 0, 100, 0, help=t("training.search_help"))
         st.caption(t("training.gate"))
         if st.form_submit_button(t("training.launch"), type="primary"):
@@ -68,12 +73,15 @@ def _published() -> None:
     t = words()
     with show_errors():
         st.header(t("training.published"))
-        table([
-            {
-                "version": model["version"],
-                "aliases": ", ".join(t.known(f"alias.{name}", name) for name in model["aliases"]),
-                "kind": model["kind"], **{name: model["metrics"].get(name) for name in SCORES},
-                "simulated": model["simulated"],
-            }
-            for model in read("admin", "models")
-        ])  # fmt: skip
+        table(
+            [
+                {
+                    "version": model["version"],
+                    "aliases": ", ".join(t.known(f"alias.{name}", name) for name in model["aliases"]),
+                    "kind": model["kind"],
+                    **{name: model["metrics"].get(name) for name in SCORES},
+                    "simulated": model["simulated"],
+                }
+                for model in read("admin", "models")
+            ]
+        )
