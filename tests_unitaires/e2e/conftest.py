@@ -140,20 +140,21 @@ def _bring_down(found: dict[str, Any]) -> None:
 def system(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, running: dict[str, Any]
 ) -> Iterator[System]:
-    """With the file's own SETTINGS and what it says after UP; with POSTGRESQL, all tables are there, Airflow's too.
-    Files that ask for the same share it."""
+    """With the file's own SETTINGS and what it says after UP; with POSTGRESQL, all tables are there, Airflow's too;
+    with UNMEASURED, without coverage, by which jobs take half as long again. Files that ask for the same share it."""
     if address := os.environ.get("CONTAINERS"):
         trust = ssl.create_default_context(cafile=REPOSITORY / "tls/tls.crt")
         yield Containers(REPOSITORY, address, f"{address}:8443", {}, trust)
         return
     if not (REPOSITORY / ".venv-airflow/bin/airflow").exists():
         _missing("needs Airflow's environment: make setup")
+    unmeasured = bool(getattr(request.module, "UNMEASURED", False))
     settings, up = dict(getattr(request.module, "SETTINGS", {})), tuple(getattr(request.module, "UP", ()))
-    wanted = (settings, up, bool(getattr(request.module, "POSTGRESQL", False)))
+    wanted = (settings, up, bool(getattr(request.module, "POSTGRESQL", False)), unmeasured)
     if running.get("wanted") != wanted:
         _bring_down(running)
         home = tmp_path_factory.mktemp("home")
-        running.update(wanted=wanted, system=_described(home, settings, request if wanted[2] else None))
+        running.update(wanted=wanted, system=_described(home, settings, request if wanted[2] else None, unmeasured))
         done = running["system"].machine("up", *up)
         assert done.returncode == 0, done.stderr
     yield running["system"]
@@ -161,11 +162,12 @@ def system(
         _bring_down(running)
 
 
-def _described(home: Path, settings: dict[str, str], request: pytest.FixtureRequest | None) -> System:
+def _described(home: Path, settings: dict[str, str], request: pytest.FixtureRequest | None, unmeasured: bool) -> System:
     parts = ("GATEWAY", "API_MODEL", "CONSOLE", "AIRFLOW", "MLFLOW", "PROMETHEUS", "ALERTMANAGER", "NODE_EXPORTER")
     ports = dict(zip((*parts, "DEMO", "METRICS"), _free_ports(len(parts) + 2), strict=True))
+    others = ("METEO_", "COVERAGE_") if unmeasured else ("METEO_",)
     environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("METEO_")},
+        **{name: value for name, value in os.environ.items() if not name.startswith(others)},
         "METEO_HOME": str(home),
         "METEO_GATEWAY__PREDICTIONS_USER": "600/minute",  # a browser on a fast machine asks more than ten times
         "METEO_TRAIN__MARGIN": "0.01",  # ten weeks of holdout are too few to tell .0005

@@ -22,6 +22,7 @@ with socket.create_server(("127.0.0.1", 0)) as probe:
     MAIL_PORT = probe.getsockname()[1]
 
 POSTGRESQL = True
+UNMEASURED = True
 UP = ("--observability", "1")
 BEHIND = 17
 LEAVES = 2
