@@ -74,7 +74,7 @@ class Workspace:
 
     def keep_only(self, digests: Iterable[str]) -> dict[str, int]:
         """Remove from cache and remote what neither the newest run nor one of these versions of training data needs;
-        how many bytes went of each. MeteoError, and nothing is removed, when one of them cannot be listed."""
+        how many bytes went of each. NotFound, and nothing is removed, when one of them cannot be listed."""
         self._connect()
         wanted = sorted(set(digests))
         asked, kept = "\n".join([*wanted, (self.folder / "dvc.lock").read_text("utf-8")]), self.folder / KEPT
@@ -86,9 +86,12 @@ class Workspace:
         for digest in wanted:
             pointer = kept / f"{digest}.dvc"
             pointer.write_text(yaml.safe_dump({"outs": [{"md5": digest, "hash": "md5", "path": digest}]}), "utf-8")
-            if not (cache / "files" / "md5" / digest[:2] / digest[2:]).exists():
-                # without its list DVC would take all that it lists for garbage
-                self._dvc("fetch", "--quiet", f"{KEPT}/{pointer.name}")
+            # without its list DVC would take all that it lists for garbage
+            listed = cache / "files" / "md5" / digest[:2] / digest[2:]
+            if not listed.exists():
+                self._dvc("fetch", "--quiet", f"{KEPT}/{pointer.name}")  # which succeeds where there is none
+            if not listed.exists():
+                raise NotFound(f"data version {digest}, which a model's card names, cannot be had from {self._remote}")
         before = _size(cache), _size(remote)
         self._dvc("gc", "--workspace", "--cloud", "--force", "--quiet")
         done.write_text(asked, "utf-8")

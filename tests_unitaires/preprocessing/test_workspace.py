@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from meteo.errors import MeteoError
+from meteo.errors import MeteoError, NotFound
 from preprocessing.workspace import Workspace
 
 
@@ -48,3 +48,21 @@ def test_a_site_cache_that_is_not_this_accounts_is_refused(
         pytest.skip("only root can give a folder away")
     with pytest.raises(MeteoError, match="dvc-site-cache is not a folder of this account"):
         workspace.prepare({})
+
+
+def test_nothing_is_removed_while_a_version_that_a_card_names_cannot_be_listed(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    workspace.prepare({})
+    (workspace.folder / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
+    kept = [
+        folder / "files" / "md5" / "ab" / ("c" * 30)
+        for folder in (workspace.folder / ".dvc/cache", tmp_path / "remote")
+    ]
+    for path in kept:
+        path.parent.mkdir(parents=True)
+        path.write_text("data")
+    with pytest.raises(NotFound, match="which a model's card names, cannot be had from"):
+        workspace.keep_only([f"{0:032}.dir"])
+    assert all(path.exists() for path in kept)
+    assert workspace.keep_only([]) == {"data cache bytes": 4, "data remote bytes": 4}
