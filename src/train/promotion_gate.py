@@ -13,10 +13,9 @@ from train.behaviour import behaviour, objections
 from train.dataset import Part
 
 _SURE = 0.05
-
-
-MUCH_WORSE = 0.01
-"""A station's Brier score may be this much worse before it speaks against a challenger, if it surely is worse."""
+_STATION_MARGINS = 20
+"""A single station's Brier score may be worse by so many margins before it speaks against a challenger that surely is
+worse there: .01 with the margin of .0005."""
 _FEWEST_DAYS = 60
 
 
@@ -84,7 +83,7 @@ def judge(
         verdict = replace(
             verdict,
             champion=theirs.scores,
-            worse_stations=worse_stations(difference, test, seed),
+            worse_stations=worse_stations(difference, test, limits.margin, seed),
             brier_difference=bootstrap_mean(difference, test.observations.day, seed),
         )
         reasons += inferior(verdict)
@@ -123,14 +122,14 @@ def inferior(verdict: Verdict) -> list[str]:
     return [reason if mean >= margin else f"{reason}; {verdict.days} days are not enough to tell"]
 
 
-def worse_stations(difference: Floats, test: Part, seed: int) -> dict[str, float]:
-    """The stations whose Brier score is worse by more than MUCH_WORSE, surely so even though many were looked at."""
+def worse_stations(difference: Floats, test: Part, margin: float, seed: int) -> dict[str, float]:
+    """The stations whose Brier score is worse by more than twenty margins, surely so even though many were looked at."""
     stations = np.unique(test.observations.station).tolist()
     sure = _SURE / len(stations)
     found = {}
     for station in stations:
         here = test.observations.station == station
-        if here.sum() >= _FEWEST_DAYS and difference[here].mean() > MUCH_WORSE:
+        if here.sum() >= _FEWEST_DAYS and difference[here].mean() > _STATION_MARGINS * margin:
             mean, low, _ = bootstrap_mean(difference[here], test.observations.day[here], seed, sure)
             if low > 0:
                 found[station] = mean

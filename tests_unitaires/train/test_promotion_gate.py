@@ -67,10 +67,11 @@ def test_one_station_that_gets_much_worse_speaks_against_a_challenger(dataset: D
     here = test.observations.station == "Perth"
     generator = np.random.default_rng(0)
     difference = np.where(here, generator.normal(0.03, 0.02, len(test)), generator.normal(-0.03, 0.02, len(test)))
-    assert list(worse_stations(difference, test, 1)) == ["Perth"]
-    assert worse_stations(difference, test, 1)["Perth"] == pytest.approx(difference[here].mean())
-    assert worse_stations(np.where(here, 0.009, 0), test, 1) == {}
-    assert worse_stations(np.where(here, generator.normal(0.02, 1, len(test)), 0), test, 1) == {}
+    assert list(worse_stations(difference, test, 0.0005, 1)) == ["Perth"]
+    assert worse_stations(difference, test, 0.0005, 1)["Perth"] == pytest.approx(difference[here].mean())
+    assert worse_stations(np.where(here, 0.009, 0), test, 0.0005, 1) == {}
+    assert worse_stations(difference, test, 0.002, 1) == {}, "who takes a wider margin takes it at stations too"
+    assert worse_stations(np.where(here, generator.normal(0.02, 1, len(test)), 0), test, 0.0005, 1) == {}
 
 
 def test_a_station_must_surely_be_worse_although_many_were_looked_at(dataset: Dataset) -> None:
@@ -83,7 +84,7 @@ def test_a_station_must_surely_be_worse_although_many_were_looked_at(dataset: Da
     surely = [bootstrap_mean(difference[station == name], day[station == name], 1, 0.05)[1] > 0
               for name in np.unique(station)]  # fmt: skip
     assert sum(surely) > 2
-    assert worse_stations(difference, Part(rows, np.empty((9000, 0), np.float32), np.zeros(9000)), 1) == {}
+    assert worse_stations(difference, Part(rows, np.empty((9000, 0), np.float32), np.zeros(9000)), 0.0005, 1) == {}
 
 
 def verdict(mean: float, low: float, high: float, margin: float = 0.0005) -> Verdict:
