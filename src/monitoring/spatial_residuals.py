@@ -111,16 +111,13 @@ class Network:
         expectation, (days, stations, watched): simple kriging with the reference's own correlations."""
         anomaly = self.anomalies(panel)
         found = np.full_like(anomaly, np.nan)
-        bits = 1 << np.arange(NEIGHBOURS)
         for column, place, near in self._neighbours:
             other = anomaly[:, near, column]
-            pattern = ~np.isnan(other) @ bits[: len(near)]
-            for code in np.unique(pattern):
-                rows = np.flatnonzero(pattern == code)
-                heard = (code & bits[: len(near)]) > 0
-                weight, error = self._weights(column, place, near, heard, int(code))
-                expected = other[np.ix_(rows, heard)] @ weight
-                found[rows, place, column] = (anomaly[rows, place, column] - expected) / error
+            bits = 1 << np.arange(len(near))
+            patterns, row = np.unique(~np.isnan(other) @ bits, return_inverse=True)
+            weight, error = self._weights(column, place, near, (patterns[:, None] & bits) > 0)
+            expected = (np.nan_to_num(other) * weight[row]).sum(axis=1)
+            found[:, place, column] = (anomaly[:, place, column] - expected) / error[row]
         scaled: Floats = found / self.scale
         return scaled
 
@@ -136,22 +133,19 @@ class Network:
                 found.append((column, int(place), near))
         return found
 
-    @cached_property
-    def _solved(self) -> dict[tuple[int, int, int], tuple[Floats, float]]:
-        return {}
-
     def _weights(
-        self, column: int, place: int, near: NDArray[np.intp], heard: NDArray[np.bool_], code: int
-    ) -> tuple[Floats, float]:
-        """The weights of the neighbours that are heard and the error that they leave."""
-        key = (column, place, code)
-        if key not in self._solved:
-            chosen, likeness = near[heard], self.likeness[column]
-            towards = likeness[place, chosen]
-            among = likeness[np.ix_(chosen, chosen)] + RIDGE * np.eye(len(chosen))
-            weight = np.linalg.solve(among, towards) if len(chosen) else np.empty(0)
-            self._solved[key] = weight, float(np.sqrt(max(1 - weight @ towards, LEAST_LEFT)))
-        return self._solved[key]
+        self, column: int, place: int, near: NDArray[np.intp], heard: NDArray[np.bool_]
+    ) -> tuple[Floats, Floats]:
+        """For each pattern of neighbours that are heard, (patterns, neighbours): their weights, 0 for those that are
+        not, and the error that they leave, (patterns,)."""
+        likeness = self.likeness[column]
+        towards = np.where(heard, likeness[place, near], 0)
+        both = heard[:, :, None] & heard[:, None, :]
+        among = np.where(both, likeness[np.ix_(near, near)], 0) + RIDGE * np.eye(len(near))
+        among[:, range(len(near)), range(len(near))] += ~heard  # alone in its row: any number but 0 will do
+        weight = np.linalg.solve(among, towards[..., None])[..., 0]
+        left = 1 - (weight * towards).sum(axis=1)
+        return weight, np.sqrt(np.maximum(left, LEAST_LEFT))
 
 
 def by_channel(values: Floats) -> Floats:
