@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn
 from rich.table import Table
 from simulated_time import Clock
-from year_jobs import DATA, HOUSEKEEPING, TRAINING, Job
+from year_jobs import DATA, FITTING, HOUSEKEEPING, RELEASE, Job
 from year_people import People
 from year_stores import WEEK, Plan, broken, limits, measure
 
@@ -42,7 +42,7 @@ SETTINGS = {
     "METEO_TRAIN__KIND": "logistic",
     "METEO_TRAIN__MARGIN": "0.01",  # ten weeks of holdout are too few to tell .0005
     "METEO_TRAIN__ECE_LIMIT": "0.2",  # and to be sure of a calibration
-    "METEO_MONITORING__PAGE_DAYS": "7",
+    "METEO_MONITORING__PAGE_DAYS": "28",
     "METEO_GATEWAY__PREDICTIONS_USER": "6000/minute",
 }
 
@@ -69,6 +69,8 @@ class Year:
         """At the end of each day, the one of the start first."""
         self.pages: dict[int, dict[str, float]] = {}
         """By the day, ms."""
+        self._training: Job | None = None
+        self._run = ""
         self.promoted = 0
         self.asked_for_training = 0
 
@@ -89,17 +91,22 @@ class Year:
         """Go through a day: 1 is the first."""
         self._clock.move(self._first + timedelta(days=number))
         began = time.monotonic()
-        self._do(self._ingest)
-        watching = Job("monitoring")
+        watching = Job(self._ingest, "monitoring")
         with self._timed("questions"):
             self._people.ask(self._plan.predictions, self._dice)
             self._people.log_in_at_console()
-        self.asked_for_training += self._summary(watching)["retrain"]["ask"]
-        self._together(*self._housekeeping)
-        self._do(*self._afterwards)
+        self.asked_for_training += self._ended(watching)[1]["retrain"]["ask"]
+        with self._timed("housekeeping, together"):
+            for begun in [Job(command) for command in self._housekeeping]:
+                self._ended(begun)
+        if self._training and self._training.is_done():
+            self.end_training()
+        if self._training is None:
+            self._do(*self._afterwards)
         if number % self._plan.train_every == 0:
-            summaries = self._do(*(command.format(run=f"day-{number}") for command in TRAINING))
-            self.promoted += summaries[2]["promoted"]
+            self.end_training()
+            self._run = f"day-{number}"
+            self._training = Job(*(command.format(run=self._run) for command in FITTING))
         if number % WEEK == 0:
             with self._timed("pages"):
                 self.pages[number] = self._people.read_pages()
@@ -107,21 +114,26 @@ class Year:
             self.figures.append(measure(self.machine.home.folder))
         self.seconds["day"].append(time.monotonic() - began)
 
+    def end_training(self) -> None:
+        """Wait for the training that goes on beside the days, if one does, and let its model serve.
+
+        This takes part of a day: the clock may not move between a service's token and who is asked."""
+        if self._training is not None:
+            self._ended(self._training)
+            self._training = None
+            self.promoted += self._do(*(command.format(run=self._run) for command in RELEASE))[0]["promoted"]
+
     def _do(self, *commands: str) -> list[dict[str, Any]]:
         """Run jobs one after the other; their summaries."""
-        return [self._summary(Job(command)) for command in commands]
+        return self._ended(Job(*commands))
 
-    def _together(self, *commands: str) -> None:
-        with self._timed("housekeeping, together"):
-            for begun in [Job(command) for command in commands]:
-                self._summary(begun)
-
-    def _summary(self, begun: Job) -> dict[str, Any]:
-        summary = begun.wait()
-        name = begun.command.partition(" --")[0]
-        self.seconds[name].append(summary["seconds"])
-        self.processor[name].append(summary["processor"])
-        return summary
+    def _ended(self, begun: Job) -> list[dict[str, Any]]:
+        summaries = begun.wait()
+        for summary in summaries:
+            name = summary["command"].partition(" --")[0]
+            self.seconds[name].append(summary["seconds"])
+            self.processor[name].append(summary["processor"])
+        return summaries
 
     def _processor_seconds(self) -> dict[str, float]:
         """Of the jobs and this program, and of the servers, all together."""
@@ -245,6 +257,8 @@ def main(
             task = bars.add_task("days", total=days, said="")
             for number in range(1, days + 1):
                 year.live(number)
+                if number == days:
+                    year.end_training()
                 bars.update(task, completed=number, said=f"{year.seconds['day'][-1]:.1f} s", refresh=True)
                 if number % WEEK == 0 or number == days:
                     found = year.report()

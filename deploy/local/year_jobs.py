@@ -9,7 +9,9 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any, ClassVar, NoReturn
+from functools import partial
+from itertools import pairwise
+from typing import Any, ClassVar
 
 import alembic.command
 import alembic.config
@@ -31,63 +33,60 @@ DOORS: dict[str, Callable[[], object]] = {
 }  # fmt: skip
 """What `python -m NAME` calls."""
 
-DAILY = ("ingest", "monitoring")
 HOUSEKEEPING = ("monitoring housekeeping", "ingest housekeeping", "train housekeeping", "gateway.housekeeping")
 """At work together, after the monitoring."""
 DATA = "preprocessing housekeeping"
 """After them: it waits for the models'."""
-TRAINING = ("preprocessing", "train --run {run}", "train promote --run {run}", "train reload", "train smoke")
+FITTING = ("preprocessing", "train --run {run}")
+RELEASE = ("train promote --run {run}", "train reload", "train smoke")
+
+_ENDED = "ended: "
 
 
 class Job:
-    """A command of a package, at work in a process that begins with everything imported."""
+    """Commands of packages at work one after the other, each in a process that begins with everything imported."""
 
     running: ClassVar[set[int]] = set()
 
-    def __init__(self, command: str) -> None:
-        self.command = command
-        self._began = time.monotonic()
+    def __init__(self, *commands: str) -> None:
+        self.commands = commands
         self._output = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - until it was waited for
-        sys.stdout.flush()
-        self._pid = os.fork()
-        if not self._pid:
-            self._work()
+        self._pid = _forked(self._work)
         self.running.add(self._pid)
 
-    def _work(self) -> NoReturn:
-        code: Any = 1
-        try:
-            os.setpgid(0, 0)
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, signal.SIG_DFL)
-            for stream in (1, 2):
-                os.dup2(self._output.fileno(), stream)
-            package, *arguments = self.command.split()
-            os.environ["METEO_SECRETS"] = f"{os.environ['JOB_SECRETS']}/{package}"
-            sys.argv = [package, *arguments]
-            DOORS[package]()
-            code = 0
-        except SystemExit as end:
-            code = end.code or 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            os._exit(code if isinstance(code, int) else 1)
+    def _work(self) -> None:
+        os.setpgid(0, 0)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        for stream in (1, 2):
+            os.dup2(self._output.fileno(), stream)
+        for command in self.commands:
+            began = time.monotonic()
+            _, status, used = os.wait4(_forked(partial(_call, command)), 0)
+            if status:
+                sys.exit(f"`python -m {command}` failed")
+            told = {"command": command, "seconds": time.monotonic() - began, "processor": used.ru_utime + used.ru_stime}
+            print(_ENDED + json.dumps(told), flush=True)
 
-    def wait(self) -> dict[str, Any]:
-        """Its summary once it has ended, with `seconds` and those of a `processor`; SystemExit with its output where it
-        failed."""
-        _, status, used = os.wait4(self._pid, 0)
+    def is_done(self) -> bool:
+        """Whether `wait` would not have to."""
+        return os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def wait(self) -> list[dict[str, Any]]:
+        """Each command's summary once all have ended, with the `command`, its `seconds` and those of a `processor`;
+        SystemExit with the output where one failed."""
+        _, status = os.waitpid(self._pid, 0)
         self.running.discard(self._pid)
         self._output.seek(0)
         text = self._output.read()
         self._output.close()
         if status:
-            sys.exit(f"`python -m {self.command}` failed:\n{text[-4000:]}")
-        summary: dict[str, Any] = json.loads(text.splitlines()[-1])
-        processor = used.ru_utime + used.ru_stime
-        return summary | {"seconds": time.monotonic() - self._began, "processor": processor}
+            sys.exit(text[-4000:])
+        return [
+            json.loads(summary) | json.loads(ended.removeprefix(_ENDED))
+            for summary, ended in pairwise(text.splitlines())
+            if ended.startswith(_ENDED)
+        ]
 
     @classmethod
     def end_all(cls) -> None:
@@ -95,3 +94,31 @@ class Job:
         for pid in cls.running:
             os.killpg(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
+
+
+def _call(command: str) -> None:
+    package, *arguments = command.split()
+    os.environ["METEO_SECRETS"] = f"{os.environ['JOB_SECRETS']}/{package}"
+    sys.argv = [package, *arguments]
+    DOORS[package]()
+
+
+def _forked(work: Callable[[], None]) -> int:
+    """The number of a process that does the work and ends."""
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        work()
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if isinstance(end.code, str):
+            print(end.code)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
