@@ -143,9 +143,9 @@ class Network:
         both = heard[:, :, None] & heard[:, None, :]
         among = np.where(both, likeness[np.ix_(near, near)], 0) + RIDGE * np.eye(len(near))
         among[:, range(len(near)), range(len(near))] += ~heard  # alone in its row: any number but 0 will do
-        weight = np.linalg.solve(among, towards[..., None])[..., 0]
-        left = 1 - (weight * towards).sum(axis=1)
-        return weight, np.sqrt(np.maximum(left, LEAST_LEFT))
+        weight = np.linalg.solve(among, towards[..., None])[..., 0].astype(float)
+        error: Floats = np.sqrt(np.maximum(1 - (weight * towards).sum(axis=1), LEAST_LEFT))
+        return weight, error
 
 
 def by_channel(values: Floats) -> Floats:

@@ -123,7 +123,7 @@ def inferior(verdict: Verdict) -> list[str]:
 
 
 def worse_stations(difference: Floats, test: Part, margin: float, seed: int) -> dict[str, float]:
-    """The stations whose Brier score is worse by more than twenty margins, surely so even though many were looked at."""
+    """The stations whose Brier score is worse by more than twenty margins, surely so although many were looked at."""
     stations = np.unique(test.observations.station).tolist()
     sure = _SURE / len(stations)
     found = {}
