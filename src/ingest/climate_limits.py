@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from meteo.observation import FIELDS, INDEX, Floats, Observations
 
 RANGED = tuple(field.name for field in FIELDS if not field.compass and not field.name.startswith("cloud"))
-JUMPING = ("min_temp", "max_temp", "temp_9am", "temp_3pm", "pressure_9am", "pressure_3pm")
+STEPPING = ("min_temp", "max_temp", "temp_9am", "temp_3pm", "pressure_9am", "pressure_3pm")
 
 _MINIMUM_VALUES = 200
 _STRETCH = 1.0
@@ -47,7 +47,7 @@ class Normal:
         limits = [self._limits.get((station, month), (none, none)) for month in months.tolist()]
         return np.array([low for low, _ in limits]), np.array([high for _, high in limits])
 
-    def jumps(self, station: str) -> Floats:
+    def steps(self, station: str) -> Floats:
         """The largest normal change since the day before, (FIELDS,); NaN where there is none."""
         none: Floats = np.full(len(FIELDS), np.nan)
         _, changes = self._limits.get((station, 0), (none, none))
@@ -65,7 +65,7 @@ def fit(rows: Observations, output: TextIO) -> None:
             [
                 name,
                 0,
-                *_cells([(None, _jump(changes[:, INDEX[field]]) if field in JUMPING else None) for field in RANGED]),
+                *_cells([(None, _step(changes[:, INDEX[field]]) if field in STEPPING else None) for field in RANGED]),
             ]
         )
         month = own.day.astype("datetime64[M]").astype(int) % 12
@@ -84,7 +84,7 @@ def _range(name: str, values: Floats) -> tuple[float | None, float | None]:
     return low - _STRETCH * (median - low), high + _STRETCH * (high - median)
 
 
-def _jump(changes: Floats) -> float | None:
+def _step(changes: Floats) -> float | None:
     known = changes[~np.isnan(changes)]
     return None if len(known) < _MINIMUM_VALUES else float(np.percentile(known, 99.9)) * 1.5
 

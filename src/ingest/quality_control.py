@@ -16,7 +16,7 @@ from meteo.station import stations
 LOW, HIGH = (np.array([getattr(field, end) for field in FIELDS]) for end in ("low", "high"))
 """The physical limits of `meteo.observation`, one a field."""
 
-STUCK_DAYS = 6
+PERSISTENT_DAYS = 6
 """So many days in a row with the very same reading are suspect in these fields, which vary from day to day."""
 _VARYING = ("min_temp", "max_temp", "temp_9am", "temp_3pm", "pressure_9am", "pressure_3pm", "humidity_3pm")
 _SATURATED = {"humidity_9am": 100.0, "humidity_3pm": 100.0}
@@ -74,10 +74,10 @@ def _unique(rows: Observations) -> tuple[Observations, dict[int, list[tuple[str,
 
 
 class Suspicion:
-    """Flags values that are possible and yet suspect: out of the station's climate range, a jump since yesterday, a
-    sensor that is stuck, two fields in the wrong order."""
+    """Flags values that are possible and yet suspect, by the checks of WMO's guide: climatological range, step since
+    the day before, persistence (a sensor that always says the same), internal consistency of two fields."""
 
-    days_back = STUCK_DAYS - 1
+    days_back = PERSISTENT_DAYS - 1
 
     def __init__(self, normal: Normal) -> None:
         self._normal = normal
@@ -91,9 +91,9 @@ class Suspicion:
             Flag(station, rows.day[row].item(), field, kind, detail[:200])
             for row, field, kind, detail in [
                 *self._ranges(station, rows),
-                *self._jumps(station, rows),
-                *_stuck(rows),
-                *_disordered(rows),
+                *self._steps(station, rows),
+                *_persistent(rows),
+                *_inconsistent(rows),
             ]
         ]
 
@@ -110,22 +110,22 @@ class Suspicion:
             for row, column in np.argwhere(outside).tolist()
         ]
 
-    def _jumps(self, station: str, rows: Observations) -> list[tuple[int, str, str, str]]:
-        limits = self._normal.jumps(station)
+    def _steps(self, station: str, rows: Observations) -> list[tuple[int, str, str, str]]:
+        limits = self._normal.steps(station)
         change = np.abs(np.diff(rows.values, axis=0))
         next_day = np.diff(rows.day) == np.timedelta64(1, "D")
         return [
             (
                 row + 1,
                 FIELDS[column].name,
-                "jump",
+                "step",
                 f"{change[row, column]:g} {FIELDS[column].unit} since the day before; normal: up to {limits[column]:g}",
             )
             for row, column in np.argwhere((change > limits) & next_day[:, None]).tolist()
         ]
 
 
-def _stuck(rows: Observations) -> list[tuple[int, str, str, str]]:
+def _persistent(rows: Observations) -> list[tuple[int, str, str, str]]:
     found = []
     next_day = np.diff(rows.day) == np.timedelta64(1, "D")
     for name in _VARYING:
@@ -133,8 +133,8 @@ def _stuck(rows: Observations) -> list[tuple[int, str, str, str]]:
         same = (np.diff(value) == 0) & next_day & (value[1:] != _SATURATED.get(name, np.nan))
         run = _run_lengths(same)
         found += [
-            (row + 1, name, "stuck", f"the same reading on {STUCK_DAYS} days or more in a row")
-            for row in np.flatnonzero(run >= STUCK_DAYS - 1).tolist()
+            (row + 1, name, "persistence", f"the same reading on {PERSISTENT_DAYS} days or more in a row")
+            for row in np.flatnonzero(run >= PERSISTENT_DAYS - 1).tolist()
         ]
     return found
 
@@ -145,9 +145,9 @@ def _run_lengths(same: NDArray[np.bool_]) -> NDArray[np.intp]:
     return count - np.maximum.accumulate(np.where(same, 0, count))
 
 
-def _disordered(rows: Observations) -> list[tuple[int, str, str, str]]:
+def _inconsistent(rows: Observations) -> list[tuple[int, str, str, str]]:
     return [
-        (row, below, "order", f"{rows.column(below)[row]:g}, while {above} is {rows.column(above)[row]:g}")
+        (row, below, "consistency", f"{rows.column(below)[row]:g}, while {above} is {rows.column(above)[row]:g}")
         for below, above, tolerance in _ORDERED
         for row in np.flatnonzero(rows.column(below) > rows.column(above) + tolerance).tolist()
     ]

@@ -25,7 +25,7 @@ def test_limits_are_of_the_station_and_month() -> None:
     assert low[0, column] < 15 < 40 < high[0, column]
     assert high[1, column] < high[0, column]
     assert np.isnan(low[:, INDEX["wind_dir_9am"]]).all()
-    assert np.isnan(Normal().jumps("Hobart")[INDEX["rainfall"]])
+    assert np.isnan(Normal().steps("Hobart")[INDEX["rainfall"]])
 
 
 def test_an_unfitted_station_has_no_limits() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from ingest.climate_limits import Normal
 from ingest.parser import read_file
-from ingest.quality_control import STUCK_DAYS, Suspicion, check
+from ingest.quality_control import PERSISTENT_DAYS, Suspicion, check
 from meteo.archive.merge import Batch
 from meteo.observation import FIELDS, Observations
 
@@ -91,22 +91,22 @@ def test_a_value_out_of_the_stations_climate_is_suspect(rows: Build) -> None:
     assert flags(rows(("MountGinini", "2024-07-01", frost))) == []
 
 
-def test_a_jump_since_the_day_before_is_suspect(rows: Build) -> None:
+def test_a_step_beyond_the_normal_since_the_day_before_is_suspect(rows: Build) -> None:
     assert flags(days(rows, {"pressure_9am": 1000.0}, {"pressure_9am": 1010.0})) == []
-    jump = days(rows, {"pressure_9am": 995.0}, {"pressure_9am": 1034.0})
-    assert flags(jump) == [("2024-01-02", "pressure_9am", "jump")]
-    apart = Observations(jump.station, jump.day + np.array([0, 1]), jump.values)
+    step = days(rows, {"pressure_9am": 995.0}, {"pressure_9am": 1034.0})
+    assert flags(step) == [("2024-01-02", "pressure_9am", "step")]
+    apart = Observations(step.station, step.day + np.array([0, 1]), step.values)
     assert flags(apart) == []
 
 
 def test_a_sensor_that_shows_the_same_for_days_is_stuck(rows: Build) -> None:
-    same = [{"pressure_3pm": 1011.1}] * STUCK_DAYS
+    same = [{"pressure_3pm": 1011.1}] * PERSISTENT_DAYS
     assert flags(days(rows, *same[1:])) == []
-    assert flags(days(rows, *same)) == [(f"2024-01-{STUCK_DAYS:02}", "pressure_3pm", "stuck")]
+    assert flags(days(rows, *same)) == [(f"2024-01-{PERSISTENT_DAYS:02}", "pressure_3pm", "persistence")]
     broken = [*same[:3], {"pressure_3pm": 1011.2}, *same[:3]]
     assert flags(days(rows, *broken)) == []
     assert flags(days(rows, *[{"humidity_3pm": 100.0}] * 9)) == []
-    assert Suspicion.days_back == STUCK_DAYS - 1
+    assert Suspicion.days_back == PERSISTENT_DAYS - 1
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_sensor_that_shows_the_same_for_days_is_stuck(rows: Build) -> None:
     ],
 )
 def test_two_fields_in_the_wrong_order_are_suspect(rows: Build, fields: dict[str, float], suspect: list[str]) -> None:
-    assert flags(days(rows, fields)) == [("2024-01-01", name, "order") for name in suspect]
+    assert flags(days(rows, fields)) == [("2024-01-01", name, "consistency") for name in suspect]
 
 
 def test_few_of_the_real_rows_are_suspect(history: Path) -> None:

@@ -19,7 +19,7 @@ from meteo.runtime.database import writing
 
 @dataclass(frozen=True)
 class Flag:
-    """A stored value that is suspect; `kind` is range, jump, stuck or order."""
+    """A stored value that is suspect; `kind` is range, step, persistence or (internal) consistency."""
 
     station: str
     day: date

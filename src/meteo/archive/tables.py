@@ -53,7 +53,7 @@ FLAGS = Table(
     Column("station", String(32), primary_key=True),
     Column("day", Date, primary_key=True),
     Column("field", String(20), primary_key=True),
-    Column("kind", String(8), primary_key=True, doc="range, jump, stuck or order"),
+    Column("kind", String(12), primary_key=True, doc="range, step, persistence or consistency"),
     Column("detail", String(200), nullable=False),
 )
 INGESTIONS = Table(

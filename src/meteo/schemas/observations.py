@@ -23,7 +23,7 @@ class FlagBody(BaseModel):
     """A stored value that is possible and yet suspect."""
 
     field: str
-    kind: Literal["range", "jump", "stuck", "order"]
+    kind: Literal["range", "step", "persistence", "consistency"]
     detail: str
 
 

@@ -163,7 +163,7 @@ class Hot:
     def __call__(self, rows: Observations) -> Sequence[Flag]:
         hot = rows.column("temp_9am") > 30
         after = np.diff(rows.day) == np.timedelta64(1, "D")
-        return [Flag(str(rows.station[row]), rows.day[row].item(), "temp_9am", "jump", "hot")
+        return [Flag(str(rows.station[row]), rows.day[row].item(), "temp_9am", "step", "hot")
                 for row in range(1, len(rows)) if hot[row] and hot[row - 1] and after[row - 1]]  # fmt: skip
 
 

@@ -40,6 +40,21 @@ def test_all_schemas_live_in_one_database_and_upgrading_again_does_nothing(datab
     engine.dispose()
 
 
+def test_suspect_values_of_an_older_store_bear_the_names_of_today(database: str) -> None:
+    engine = connect(database)
+    tables.SCHEMA.upgrade(engine, "0003")
+    put = text("INSERT INTO flags VALUES ('Sydney', :day, 'temp_9am', :kind, 'why')")
+    with engine.begin() as connection:
+        for kind in ("range", "jump", "stuck", "order"):
+            connection.execute(put, {"day": date(2017, 1, 1), "kind": kind})
+    store = ObservationStore(engine)
+    store.create()
+    with engine.connect() as connection:
+        kinds = connection.scalars(text("SELECT kind FROM flags ORDER BY kind")).all()
+    assert kinds == ["consistency", "persistence", "range", "step"]
+    engine.dispose()
+
+
 @pytest.mark.parametrize("stamped", [True, False])
 def test_an_older_store_keeps_its_rows_and_learns_their_sites(database: str, stamped: bool) -> None:
     engine = connect(database)
