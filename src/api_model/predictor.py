@@ -107,7 +107,7 @@ class Predictor:
         return found
 
     def basis(self, request: PredictRequest, now: datetime | None = None) -> Basis | None:
-        """What `together` needs for its answer; None where something must first be loaded, read or explained, by
+        """What `predict_many` needs for this answer; None where something must first be loaded, read or explained, by
         `predict`. UnknownStation or InvalidInput name what is wrong with the request."""
         check(request, now or datetime.now(UTC))
         if request.explain:
@@ -117,21 +117,26 @@ class Predictor:
         return None if model is None or seen is None else Basis(model, seen)
 
     def predict(self, request: PredictRequest, request_id: str, now: datetime | None = None) -> Prediction:
-        """The answer to `request`; UnknownStation or InvalidInput name what is wrong with it."""
+        """The answer to `request`: a model may be loaded and the store be read for it. UnknownStation or InvalidInput
+        name what is wrong with it."""
         check(request, now or datetime.now(UTC))
+        basis = Basis(self.chosen(request.model), self.neighbours.seen(request.station, request.date))
+        (answer,) = self.predict_many([request], [basis], [request_id])
+        if isinstance(answer, Exception):
+            raise answer
+        return self._explained(request, basis, answer) if request.explain else answer
+
+    def _explained(self, request: PredictRequest, basis: Basis, answer: Prediction) -> Prediction:
+        """The answer with what each feature added to the log-odds."""
+        model = basis.model
         row, rained = observations_of([request])
-        model = self.chosen(request.model)
-        seen = self.neighbours.seen(request.station, request.date)
-        matrix = model.matrix(row, seen, rained)
-        margin = float(model.estimator.margin(matrix)[0])
-        answer = self.answer(request, request_id, model, margin, seen.used, seen.period)
-        if request.explain:
-            effects, answer.base = model.estimator.contributions(matrix)
-            answer.margin = margin
-            answer.contributions = [
-                Contribution(feature=name, value=None if np.isnan(value) else float(value), effect=float(effect))
-                for name, value, effect in zip(model.card.features, matrix[0], effects[0], strict=True)
-            ]
+        matrix = model.matrix(row, basis.seen, rained)
+        effects, answer.base = model.estimator.contributions(matrix)
+        answer.margin = float(model.estimator.margin(matrix)[0])
+        answer.contributions = [
+            Contribution(feature=name, value=None if np.isnan(value) else float(value), effect=float(effect))
+            for name, value, effect in zip(model.card.features, matrix[0], effects[0], strict=True)
+        ]
         return answer
 
     def predict_many(

@@ -74,8 +74,7 @@ async def _admin(
 ) -> User:
     if user.role != "admin" or current.session is None:
         needed = "the role admin" if user.role != "admin" else "a login: an API key may not do it"
-        audit = services(request).audit
-        await asyncio.to_thread(audit.write, request, user.username, "access", "refused", path=request.url.path)
+        await services(request).audit.record(request, user.username, "access", "refused", path=request.url.path)
         raise NotAllowed(f"this needs {needed}")
     return user
 

@@ -8,7 +8,7 @@ from starlette.middleware import Middleware
 from streamlit_app.context import AppContext, configure
 from streamlit_app.login import Gate, routes
 
-SCRIPT = Path(__file__).with_name("pages_script.py")
+SCRIPT = Path(__file__).with_name("navigation.py")
 
 
 def create_app(context: AppContext, url: str = "") -> st.App:

@@ -98,7 +98,7 @@ def language(code: str) -> Language:
 @cache
 def catalogue(code: str) -> dict[str, str]:
     """Dotted keys and their sentences."""
-    text = files("streamlit_app").joinpath("words", f"{code}.toml").read_text(encoding="utf-8")
+    text = files("streamlit_app").joinpath("locales", f"{code}.toml").read_text(encoding="utf-8")
     return {f"{part}.{key}": words for part, entries in tomllib.loads(text).items() for key, words in entries.items()}
 
 

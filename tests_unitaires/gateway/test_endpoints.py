@@ -340,7 +340,7 @@ def test_a_promotion_that_cannot_be_asked_for_is_audited_too(
     behind.answers["POST /models/4/promote"] = PlainTextResponse("<html>")
     assert client.post("/admin/models/4/promote", headers=log_in("root")).status_code == 502
     (last,) = services.audit.latest(1)
-    assert (last["action"], last["outcome"]) == ("promote model", "failure")
+    assert (last["action"], last["outcome"]) == ("promote model", "Upstream failed")
 
 
 def test_a_file_that_is_handed_in_is_passed_on_as_it_is_and_audited(

@@ -73,7 +73,7 @@ async def create_account(request: Request, admin: CurrentAdmin, wired: Wired) ->
     asked = await read_json(request, NewAccount)
     password = secrets.token_urlsafe(15)
     user = await wired.users.hashing(wired.users.add, asked.username, password, asked.role, True)
-    await asyncio.to_thread(wired.audit.write, request, admin.username, "create user", "success", after=_account(user))
+    await wired.audit.record(request, admin.username, "create user", after=_account(user))
     return AccountWithPassword(**_account(user), password=password)
 
 
@@ -91,12 +91,10 @@ async def change_account(
     if password is not None:
         await wired.users.hashing(wired.users.set_password, username, password, True)
         user = User(user.username, user.role, user.enabled, must_change=True)
-    await asyncio.to_thread(
-        wired.audit.write,
+    await wired.audit.record(
         request,
         admin.username,
         "change user",
-        "success",
         password_reset=asked.reset_password,
         before=before and _account(before),
         after=_account(user),
@@ -105,11 +103,11 @@ async def change_account(
 
 
 @router.delete("/users/{username}", status_code=204)
-def delete_account(username: Username, request: Request, admin: CurrentAdmin, wired: Wired) -> Response:
+async def delete_account(username: Username, request: Request, admin: CurrentAdmin, wired: Wired) -> Response:
     """Remove an account with its sessions and keys; its predictions and its traces in the audit stay."""
-    before = wired.users.get(username)
-    wired.users.delete(username)
-    wired.audit.write(request, admin.username, "delete user", "success", before=before and _account(before))
+    before = await asyncio.to_thread(wired.users.get, username)
+    await asyncio.to_thread(wired.users.delete, username)
+    await wired.audit.record(request, admin.username, "delete user", before=before and _account(before))
     return Response(status_code=204)
 
 
@@ -120,10 +118,10 @@ def keys(_: CurrentAdmin, wired: Wired) -> list[AccountKey]:
 
 
 @router.delete("/keys/{prefix}", status_code=204)
-def revoke_key(prefix: KeyPrefix, request: Request, admin: CurrentAdmin, wired: Wired) -> Response:
+async def revoke_key(prefix: KeyPrefix, request: Request, admin: CurrentAdmin, wired: Wired) -> Response:
     """End anybody's API key at once."""
-    owner = wired.keys.revoke(prefix)
-    wired.audit.write(request, admin.username, "revoke key", "success", prefix=prefix, owner=owner)
+    owner = await asyncio.to_thread(wired.keys.revoke, prefix)
+    await wired.audit.record(request, admin.username, "revoke key", prefix=prefix, owner=owner)
     return Response(status_code=204)
 
 

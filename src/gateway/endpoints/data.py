@@ -1,13 +1,11 @@
 """What came in: files handed in, ingestions, refused rows; how good the data and the forecasts are."""
 
-import asyncio
 from typing import Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from gateway.dependencies import CurrentAdmin, Wired
-from gateway.endpoints.models import _outcome
 from gateway.endpoints.pipelines import Limit
 from meteo.http.date_range import Days
 from meteo.http.requests import read_body
@@ -29,14 +27,12 @@ _CSV_FILE = {"requestBody": {"required": True, "content": {CSV: {"schema": {}}}}
 @router.post("/uploads", status_code=201, response_model=UploadBody, openapi_extra=_CSV_FILE)
 async def upload(name: FileName, request: Request, admin: CurrentAdmin, wired: Wired) -> Response:
     """Hand in one of BOM's month files; the next ingestion of source `upload` reads it."""
-    outcome, content = "failure", await read_body(request, CSV)
-    try:
+    content = await read_body(request, CSV)
+    async with wired.audit.recording(request, admin.username, "hand in file", name=name) as event:
         answer = await wired.model_api.ask(
             request, admin, UploadBody, "POST", "uploads", params={"name": name}, content=content, kind=CSV
         )
-        outcome = _outcome(answer)
-    finally:
-        await asyncio.to_thread(wired.audit.write, request, admin.username, "hand in file", outcome, name=name)
+        event.answered(answer)
     return answer
 
 
@@ -74,10 +70,9 @@ async def decide(
     row_id: RowId, decision: Literal["release", "discard"], request: Request, admin: CurrentAdmin, wired: Wired
 ) -> Response:
     """Store a refused row without the fields at fault, or decide that it is worth nothing."""
-    answer = await wired.model_api.ask(request, admin, QuarantinedBody, "POST", "quarantine", str(row_id), decision)
-    await asyncio.to_thread(
-        wired.audit.write, request, admin.username, f"{decision} quarantined row", _outcome(answer), row=row_id
-    )
+    async with wired.audit.recording(request, admin.username, f"{decision} quarantined row", row=row_id) as event:
+        answer = await wired.model_api.ask(request, admin, QuarantinedBody, "POST", "quarantine", str(row_id), decision)
+        event.answered(answer)
     return answer
 
 

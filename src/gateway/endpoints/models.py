@@ -1,6 +1,5 @@
 """Published models: cards, promotion, rollback."""
 
-import asyncio
 import json
 from typing import Annotated
 
@@ -58,23 +57,16 @@ async def rollback(request: Request, admin: CurrentAdmin, wired: Wired) -> Respo
     return await _moved(request, admin, wired, "roll back model", ("rollback",), b"{}")
 
 
-def _outcome(answer: Response) -> str:
-    return "success" if answer.status_code < 300 else f"answered {answer.status_code}"
-
-
 async def _moved(
     request: Request, admin: User, wired: Services, action: str, path: tuple[str, ...], content: bytes, **detail: str
 ) -> Response:
     """Move the champion; the audit tells who, why, from which version to which, or why not."""
-    outcome = "failure"
-    after: dict[str, str | None] = {}
-    try:
+    async with wired.audit.recording(request, admin.username, action, **detail) as event:
         answer = await wired.model_api.ask(
             request, admin, Champion, "POST", "models", *path, content=content, deadline=PROMOTION_SECONDS
         )
-        outcome = _outcome(answer)
-        after = json.loads(bytes(answer.body)) if answer.status_code == 200 else {}
-    finally:
-        moved = {"before": after.get("previous"), "after": after.get("version")} if after else {}
-        await asyncio.to_thread(wired.audit.write, request, admin.username, action, outcome, **detail, **moved)
+        event.answered(answer)
+        if answer.status_code == 200:
+            after = json.loads(bytes(answer.body))
+            event.detail |= {"before": after["previous"], "after": after["version"]}
     return answer

@@ -1,9 +1,7 @@
 """Pipelines that admins start, watch, cancel and try again."""
 
-import asyncio
 import hashlib
 import re
-from collections.abc import Awaitable
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
@@ -15,7 +13,7 @@ from gateway.airflow_answers import Run, RunWithTasks
 from gateway.dependencies import CurrentAdmin, Services, Wired
 from gateway.users import User
 from meteo import training_parameters
-from meteo.errors import InvalidInput, MeteoError
+from meteo.errors import InvalidInput
 from meteo.http.openapi import documented_body
 from meteo.http.requests import read_json, request_id
 from meteo.http.routing import Route
@@ -88,7 +86,8 @@ async def task_log(
 @router.post("/runs/{dag}/{run_id}/cancel", status_code=204)
 async def cancel_run(dag: Dag, run_id: RunId, request: Request, admin: CurrentAdmin, wired: Wired) -> Response:
     """End a run that is queued or running, with the processes of its tasks; 409 when it has ended already."""
-    await _steered(request, admin, wired, f"cancel {dag}", wired.airflow.cancel(dag, run_id), run_id=run_id)
+    async with wired.audit.recording(request, admin.username, f"cancel {dag}", run_id=run_id):
+        await wired.airflow.cancel(dag, run_id)
     return Response(status_code=204)
 
 
@@ -97,8 +96,8 @@ async def retry_task(
     dag: Dag, run_id: RunId, task: TaskId, request: Request, admin: CurrentAdmin, wired: Wired
 ) -> Response:
     """Run a failed task again, and those after it; 409 when it has not failed."""
-    work = wired.airflow.retry(dag, run_id, task)
-    await _steered(request, admin, wired, f"retry {dag}", work, run_id=run_id, task=task)
+    async with wired.audit.recording(request, admin.username, f"retry {dag}", run_id=run_id, task=task):
+        await wired.airflow.retry(dag, run_id, task)
     return Response(status_code=204)
 
 
@@ -113,28 +112,8 @@ def _run_id(request: Request, dag: str, admin: User) -> str | None:
     return "asked__" + hashlib.sha256(f"{admin.username}\n{dag}\n{key}".encode()).hexdigest()[:32]
 
 
-async def _steered(
-    request: Request, admin: User, wired: Services, action: str, work: Awaitable[None], **detail: str
-) -> None:
-    """Do something to a run; both outcomes are in the audit."""
-    outcome = "success"
-    try:
-        await work
-    except MeteoError as error:
-        outcome = error.title
-        raise
-    finally:
-        await asyncio.to_thread(wired.audit.write, request, admin.username, action, outcome, **detail)
-
-
 async def _start(request: Request, dag: Dag, body: Body, admin: User, wired: Services) -> Started:
     conf = body.model_dump(mode="json", exclude_none=True)
     note = f"asked by {admin.username}, request {request_id(request)}"
-    outcome = "success"
-    try:
+    async with wired.audit.recording(request, admin.username, f"start {dag}", conf=conf):
         return Started(dag=dag, run_id=await wired.airflow.trigger(dag, conf, note, _run_id(request, dag, admin)))
-    except MeteoError as error:
-        outcome = error.title
-        raise
-    finally:
-        await asyncio.to_thread(wired.audit.write, request, admin.username, f"start {dag}", outcome, conf=conf)

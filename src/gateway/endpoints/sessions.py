@@ -2,10 +2,10 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Path, Request, Response
 from pydantic import BaseModel, Field
@@ -85,7 +85,7 @@ async def token(
     async with wired.limiter.judging(account, session):
         user = await wired.users.verify(username, password)
         outcome = "refused" if user is None else "success"
-        await asyncio.to_thread(wired.audit.write, request, username, "login", outcome)
+        await wired.audit.record(request, username, "login", outcome)
     if user is None:
         await wired.limiter.failed(peer)
         raise NotAuthenticated("the user name or the password is wrong")
@@ -110,17 +110,17 @@ async def refresh(request: Request, wired: Wired) -> TokenPair:
     try:
         pair = await asyncio.to_thread(wired.sessions.refresh, body.refresh_token)
     except SpentToken as error:
-        await asyncio.to_thread(wired.audit.write, request, error.username, "refresh", "reuse")
+        await wired.audit.record(request, error.username, "refresh", "reuse")
         raise
-    await asyncio.to_thread(wired.audit.write, request, pair.username, "refresh", "success")
+    await wired.audit.record(request, pair.username, "refresh")
     return _body(pair)
 
 
 @router.post("/logout", status_code=204)
-def logout(request: Request, current: CurrentLogin, wired: Wired) -> Response:
+async def logout(request: Request, current: CurrentLogin, wired: Wired) -> Response:
     """End this session at once."""
-    wired.sessions.revoke(current.session)
-    wired.audit.write(request, current.user.username, "logout", "success")
+    await asyncio.to_thread(wired.sessions.revoke, current.session)
+    await wired.audit.record(request, current.user.username, "logout")
     return Response(status_code=204)
 
 
@@ -131,9 +131,9 @@ async def register(request: Request, wired: Wired) -> Me:
         raise NotAllowed("registration is closed; ask an admin for an account")
     await wired.limiter.sign_up(_peer(request))
     asked = await read_json(request, Registration)
-    return await _audited(
-        request, wired, asked.username, "register", wired.users.add, asked.username, asked.password, "user"
-    )
+    async with wired.audit.recording(request, asked.username, "register"):
+        user = await wired.users.hashing(wired.users.add, asked.username, asked.password, "user")
+    return _me(user)
 
 
 @router.get("/me")
@@ -152,11 +152,11 @@ async def change_password(request: Request, current: CurrentLogin, wired: Wired)
     async with wired.limiter.judging(username, current.session):
         proven = await wired.users.verify(username, asked.current)
     if proven is None:
-        await asyncio.to_thread(wired.audit.write, request, username, "change password", "refused")
+        await wired.audit.record(request, username, "change password", "refused")
         raise InvalidInput("current: it is not the password", [("current", "it is not the password")])
     await wired.limiter.succeeded(username, current.session)
     await wired.users.hashing(wired.users.set_password, username, asked.new)
-    await asyncio.to_thread(wired.audit.write, request, username, "change password", "success")
+    await wired.audit.record(request, username, "change password")
     return Response(status_code=204)
 
 
@@ -171,29 +171,16 @@ async def create_key(request: Request, user: SessionUser, login: CurrentLogin, w
     """Make an API key, to be sent as a bearer token; it may ask for forecasts as one may oneself."""
     asked = await read_json(request, KeyRequest)
     key, text = await asyncio.to_thread(wired.keys.create, user.username, login.session, asked.label, asked.days)
-    await asyncio.to_thread(wired.audit.write, request, user.username, "create key", "success", prefix=key.prefix)
+    await wired.audit.record(request, user.username, "create key", prefix=key.prefix)
     return NewKey(**asdict(key), key=text)
 
 
 @router.delete("/me/keys/{prefix}", status_code=204)
-def revoke_key(prefix: KeyPrefix, request: Request, user: SessionUser, wired: Wired) -> Response:
+async def revoke_key(prefix: KeyPrefix, request: Request, user: SessionUser, wired: Wired) -> Response:
     """End an API key at once."""
-    wired.keys.revoke(prefix, user.username)
-    wired.audit.write(request, user.username, "revoke key", "success", prefix=prefix)
+    await asyncio.to_thread(wired.keys.revoke, prefix, user.username)
+    await wired.audit.record(request, user.username, "revoke key", prefix=prefix)
     return Response(status_code=204)
-
-
-async def _audited(
-    request: Request, wired: Services, actor: str, action: str, work: Callable[..., User], *given: Any
-) -> Me:
-    """Do what computes a hash and makes or changes an account; both outcomes are in the audit."""
-    outcome = "refused"
-    try:
-        user = await wired.users.hashing(work, *given)
-        outcome = "success"
-    finally:
-        await asyncio.to_thread(wired.audit.write, request, actor, action, outcome)
-    return _me(user)
 
 
 @asynccontextmanager
@@ -202,7 +189,7 @@ async def _audited_when_throttled(request: Request, wired: Services, actor: str,
         yield
     except TooManyRequests:
         if await wired.limiter.worth_telling(_peer(request)):
-            await asyncio.to_thread(wired.audit.write, request, actor, action, "throttled")
+            await wired.audit.record(request, actor, action, "throttled")
         raise
 
 

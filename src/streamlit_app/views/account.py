@@ -6,7 +6,7 @@ import streamlit as st
 
 from streamlit_app import language
 from streamlit_app.context import identity, words
-from streamlit_app.views.common import confirmed, plain, read, send, show_errors
+from streamlit_app.ui import confirmed, plain, read, send, show_errors
 
 
 def show() -> None:

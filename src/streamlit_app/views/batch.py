@@ -7,7 +7,7 @@ import streamlit as st
 
 from meteo.observation import NAMES
 from streamlit_app.context import app_context, identity, words
-from streamlit_app.views.common import show_errors, table
+from streamlit_app.ui import show_errors, table
 
 _TEMPLATE = {"station": "Sydney", "date": "2017-06-25", "humidity_3pm": "80", "pressure_3pm": "1009.5"}
 _PREVIEW = 500

@@ -13,8 +13,8 @@ from meteo.schemas.forecasts import Prediction
 from meteo.schemas.observations import DayBody, StationBody
 from streamlit_app.context import app_context, identity, words
 from streamlit_app.drafts import TYPED
-from streamlit_app.views.common import plain, show_errors
-from streamlit_app.views.reasons import in_words, show_reasons
+from streamlit_app.ui import plain, show_errors
+from streamlit_app.views.explanation import in_words, show_reasons
 
 _BLOCKS = ("day", "9am", "3pm")
 _STALE_DAYS = 3

@@ -11,7 +11,7 @@ import streamlit as st
 
 from meteo.observation import FIELDS
 from streamlit_app.context import identity, words
-from streamlit_app.views.common import DRY, RAIN, chart, read, show_errors, table
+from streamlit_app.ui import DRY, RAIN, chart, read, show_errors, table
 
 _MOST = 500
 _DEFAULT = "temp_3pm"

@@ -9,7 +9,7 @@ import streamlit as st
 from meteo.station import stations
 from streamlit_app.context import app_context, identity, words
 from streamlit_app.drafts import TYPED
-from streamlit_app.views.common import admin_only, confirmed, every, plain, read, send, show_errors, table
+from streamlit_app.ui import admin_only, confirmed, every, plain, read, send, show_errors, table
 from streamlit_app.views.runs import launch, live
 
 _NOT_IN_NAMES = re.compile("[^A-Za-z0-9._-]")

@@ -7,7 +7,7 @@ import altair as alt
 import streamlit as st
 
 from streamlit_app.context import app_context, identity, words
-from streamlit_app.views.common import DRY, admin_only, chart, read, reliability, show_errors, table
+from streamlit_app.ui import DRY, admin_only, chart, read, reliability, show_errors, table
 from streamlit_app.views.runs import launch, live
 
 _MARKS = {"drift": ":material/warning:", "quiet": ":material/check_circle:"}

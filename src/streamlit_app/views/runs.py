@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from streamlit_app.context import app_context, identity, words
-from streamlit_app.views.common import confirmed, every, plain, send, show_errors
+from streamlit_app.ui import confirmed, every, plain, send, show_errors
 
 _RUNNING = ("queued", "running")
 _FAILED = ("failed", "upstream_failed")

@@ -8,8 +8,8 @@ import streamlit as st
 from meteo.errors import InvalidInput
 from streamlit_app.context import words
 from streamlit_app.drafts import TYPED
-from streamlit_app.views.common import admin_only, every, read, show_errors, table
-from streamlit_app.views.model import SCORES
+from streamlit_app.ui import admin_only, every, read, show_errors, table
+from streamlit_app.views.model_card import SCORES
 from streamlit_app.views.runs import launch, live
 
 _KINDS = ("xgboost", "logistic", "random_forest")

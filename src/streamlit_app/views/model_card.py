@@ -8,8 +8,8 @@ import altair as alt
 import streamlit as st
 
 from streamlit_app.context import words
-from streamlit_app.views.common import DRY, RAIN, Layers, bars, chart, read, reliability, show_errors, table
-from streamlit_app.views.reasons import feature_words
+from streamlit_app.ui import DRY, RAIN, Layers, bars, chart, read, reliability, show_errors, table
+from streamlit_app.views.explanation import feature_words
 
 SCORES = ("roc_auc", "brier", "log_loss", "ece", "accuracy", "precision", "recall", "f1")
 _FEATURES = 10

@@ -1,19 +1,17 @@
-"""For admins: accounts, the audit trail, and the state of every part."""
+"""For admins: accounts and API keys."""
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from streamlit_app.context import app_context, words
-from streamlit_app.views.common import admin_only, confirmed, every, plain, read, send, show_errors, table
+from streamlit_app.context import words
+from streamlit_app.ui import admin_only, confirmed, plain, read, send, show_errors
 
-_MARKS = {"up": ":material/check_circle:", "down": ":material/error:"}
 _ROLES = ("user", "admin")
 
 
-def show_users() -> None:
+def show() -> None:
     who = admin_only()
     t = words()
     st.title(t("page.users"))
@@ -87,55 +85,3 @@ def _keys() -> None:
 def _password(made: dict[str, Any]) -> None:
     st.success(words()("users.password", name=plain(made["username"])))
     st.code(made["password"], language=None)
-
-
-def show_audit() -> None:
-    admin_only()
-    t = words()
-    st.title(t("page.audit"))
-    with show_errors():
-        who, what = st.columns(2)
-        actor = who.text_input(t("audit.by"), placeholder=t("audit.anyone"))
-        action = what.text_input(t("audit.action"), placeholder=t("audit.any"))
-        asked = {name: value.strip() for name, value in (("actor", actor), ("action", action)) if value.strip()}
-        rows = read("admin", "audit", limit=500, **asked)
-        if rows:
-            table(rows, height=640)
-        else:
-            st.info(t("audit.none"))
-
-
-def show_system() -> None:
-    admin_only()
-    t = words()
-    st.title(t("page.system"))
-    _state()
-    if links := app_context().links:
-        st.header(t("system.links"))
-        st.markdown("\n".join(f"- [{name}]({address})" for name, address in links.items()))
-        st.caption(t("system.links_help"))
-
-
-@every(10)
-def _state() -> None:
-    admin_only()
-    t = words()
-    with show_errors():
-        status = app_context().gateway.status()
-        state = t(f"system.{status['status']}")
-        st.markdown(t("system.state", state=state, version=status["model_version"] or t("common.none")))
-        for part in status["dependencies"]:
-            detail = f": {plain(part['detail'])}" if part["detail"] else ""
-            st.markdown(f"{_MARKS[part['state']]} **{part['name']}** – {t('system.' + part['state'])}{detail}")
-        places = [place for place in read("stations") if place["latest"]]
-        if not places:
-            st.markdown(t("system.no_observations"))
-            return
-        first = max(places, key=lambda place: place["latest"])
-        newest = date.fromisoformat(first["latest"])
-        late = sorted(place["name"] for place in places if place["latest"] < first["latest"])
-        st.markdown(t("system.newest", day=t.day(newest), n=len(places) - len(late)))
-        if (age := (datetime.now(ZoneInfo(first["timezone"])).date() - newest).days) > 0:
-            st.markdown(t("system.age", age=age))
-        if late:
-            st.caption(t("system.late", names=", ".join(late)))

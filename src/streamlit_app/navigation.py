@@ -7,38 +7,40 @@ import streamlit as st
 from streamlit_app import language
 from streamlit_app.context import app_context, identity, words
 from streamlit_app.drafts import TYPED
+from streamlit_app.ui import show_errors
 from streamlit_app.views import (
     account,
-    australia,
+    audit,
     batch,
     forecast,
     history,
     ingestion,
-    model,
-    models,
-    office,
+    model_card,
+    model_versions,
     quality,
+    system,
     training,
+    users,
 )
-from streamlit_app.views.common import show_errors
+from streamlit_app.views import map as map_page
 
 _PAGES: dict[str, dict[str, tuple[Callable[[], None], str]]] = {
     "weather": {
         "forecast": (forecast.show, "rainy"),
-        "map": (australia.show, "map"),
+        "map": (map_page.show, "map"),
         "history": (history.show, "timeline"),
         "batch": (batch.show, "table_rows"),
-        "model": (model.show, "insights"),
+        "model": (model_card.show, "insights"),
     },
     "you": {"account": (account.show, "person")},
     "service": {
         "ingestion": (ingestion.show, "cloud_download"),
         "training": (training.show, "model_training"),
-        "models": (models.show, "compare"),
+        "models": (model_versions.show, "compare"),
         "quality": (quality.show, "monitoring"),
-        "users": (office.show_users, "group"),
-        "audit": (office.show_audit, "policy"),
-        "system": (office.show_system, "dns"),
+        "users": (users.show, "group"),
+        "audit": (audit.show, "policy"),
+        "system": (system.show, "dns"),
     },
 }
 

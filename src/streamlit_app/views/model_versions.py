@@ -6,9 +6,9 @@ import streamlit as st
 
 from streamlit_app.context import words
 from streamlit_app.drafts import TYPED
-from streamlit_app.views.common import admin_only, plain, read, reliability, send, show_errors, table
-from streamlit_app.views.common import chart as drawn
-from streamlit_app.views.model import SCORES, scores
+from streamlit_app.ui import admin_only, plain, read, reliability, send, show_errors, table
+from streamlit_app.ui import chart as drawn
+from streamlit_app.views.model_card import SCORES, scores
 
 
 def show() -> None:

@@ -1,13 +1,13 @@
 import pytest
 
 from streamlit_app.language import language
-from streamlit_app.views import australia
+from streamlit_app.views import map as map_page
 
 
 @pytest.fixture(autouse=True)
 def english(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(australia, "words", lambda: language("en"))
-    monkeypatch.setattr(australia, "ink", lambda: "#000000")
+    monkeypatch.setattr(map_page, "words", lambda: language("en"))
+    monkeypatch.setattr(map_page, "ink", lambda: "#000000")
 
 
 SYDNEY = {"station": "Sydney", "chance": 0.9, "verdict": "rain", "latitude": -33.86, "longitude": 151.2}
@@ -19,7 +19,7 @@ def test_the_map_has_a_ring_for_each_silent_station_and_no_layer_of_nothing() ->
     """An empty layer is a picture without a name to a screen reader."""
 
     def drawn(silent: list[dict[str, object]]) -> list[object]:
-        map_ = australia._map([SYDNEY], silent).to_dict()
+        map_ = map_page._map([SYDNEY], silent).to_dict()
         return [map_["datasets"][layer["data"]["name"]] for layer in map_["layer"][1:]]
 
     assert drawn([PERTH]) == [[PERTH], [SYDNEY], [SYDNEY]]
@@ -27,4 +27,4 @@ def test_the_map_has_a_ring_for_each_silent_station_and_no_layer_of_nothing() ->
 
 
 def test_names_that_would_cover_each_other_are_left_out_and_the_wettest_stays() -> None:
-    assert australia._labelled([SYDNEY, PARRAMATTA, {**PERTH, "chance": 0.1}]) == ["Sydney", "Perth"]
+    assert map_page._labelled([SYDNEY, PARRAMATTA, {**PERTH, "chance": 0.1}]) == ["Sydney", "Perth"]

@@ -5,7 +5,7 @@ import re
 from meteo.observation import BY_NAME
 from meteo.schemas.forecasts import Prediction
 from streamlit_app.context import words
-from streamlit_app.views.common import DRY, RAIN, bars, chart
+from streamlit_app.ui import DRY, RAIN, bars, chart
 
 _REASONS = 8
 _AROUND = {

@@ -10,8 +10,8 @@ import streamlit as st
 
 from meteo.schemas.forecasts import Forecast
 from streamlit_app.context import words
-from streamlit_app.views.common import MUTED, Layers, chart, ink, read, show_errors, table
-from streamlit_app.views.reasons import in_words
+from streamlit_app.ui import MUTED, Layers, chart, ink, read, show_errors, table
+from streamlit_app.views.explanation import in_words
 
 _OUTLINE = Path(__file__).parent.parent / "australia.json"
 _LABEL_DEGREES = 11.0, 1.7

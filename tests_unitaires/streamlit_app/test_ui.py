@@ -1,7 +1,7 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from streamlit_app.views.common import plain
+from streamlit_app.ui import plain
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_markdown_makes_nothing_of_others_text(text: str) -> None:
 
 def _error_page() -> None:
     from meteo.errors import Unavailable
-    from streamlit_app.views.common import show_errors
+    from streamlit_app.ui import show_errors
 
     with show_errors():
         raise Unavailable("the gateway does not answer (request abc)")
