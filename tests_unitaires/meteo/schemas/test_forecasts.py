@@ -9,7 +9,6 @@ from pydantic import ValidationError
 from meteo.errors import InvalidInput
 from meteo.observation import FIELDS, NAMES
 from meteo.schemas.forecasts import PredictRequest, check_day, missing_fields, observations_of
-from meteo.schemas.ingestions import IngestionRequest
 from meteo.schemas.problems import field_errors
 
 
@@ -96,8 +95,3 @@ def test_a_day_to_come_is_refused_and_today_is_not() -> None:
     with pytest.raises(InvalidInput, match="has not come yet") as refusal:
         check_day(date(2024, 1, 3), date(2024, 1, 2))
     assert refusal.value.fields[0][0] == "date"
-
-
-def test_a_range_that_ends_before_it_starts_is_refused() -> None:
-    with pytest.raises(ValidationError, match="must not be before start, 2024-02-01"):
-        IngestionRequest.model_validate_json('{"start": "2024-02-01", "end": "2024-01-01"}')
