@@ -10,9 +10,8 @@ from gateway.tables import SCHEMA
 from meteo.errors import Conflict
 from meteo.runtime.database import connect
 
-REQUEST = Request(
-    {"type": "http", "headers": [], "client": ("192.0.2.7", 1), "state": {}, "method": "POST", "path": "/"}
-)
+REQUEST = Request({"type": "http", "headers": [], "client": ("192.0.2.7", 1), "method": "POST", "path": "/"})
+REQUEST.state.request_id = "request-0001"
 
 
 @pytest.fixture

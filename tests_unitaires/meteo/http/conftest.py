@@ -6,6 +6,7 @@ from fastapi.testclient import TestClient
 from prometheus_client import CollectorRegistry
 
 from meteo.errors import InvalidInput, NotAuthenticated, Unavailable
+from meteo.http.date_range import Days
 from meteo.http.requests import read_json
 from meteo.http.service import install_service
 from meteo.schemas.ingestions import IngestionRequest
@@ -44,6 +45,10 @@ def client() -> Iterator[TestClient]:
     @app.post("/body")
     async def body(request: Request) -> str:
         return str((await read_json(request, IngestionRequest)).start)
+
+    @app.get("/days")
+    async def days(asked: Days) -> dict[str, str]:
+        return asked.params
 
     @app.post("/unready")
     async def unready() -> None:
