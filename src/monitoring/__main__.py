@@ -177,11 +177,11 @@ def _publish(client: MlflowClient, experiment: str, found: list[Quality], drift:
     client.log_dict(run, {"quality": [asdict(scores) for scores in found]}, "quality.json")
     client.log_text(run, json.dumps(drift.summary(), default=str), DRIFT_FILE)
     with tempfile.TemporaryDirectory() as folder:
-        for side, name in REPORTS.items():
-            page = getattr(drift, side).page() if drift.has_pages(page_days) else None
-            client.log_metric(run, f"drift.{side}.alarms", len(getattr(drift, side).alarms))
-            client.log_metric(run, f"drift.{side}.share", getattr(drift, side).share)
-            if page:
+        for of, name in REPORTS.items():
+            side = getattr(drift, of)
+            client.log_metric(run, f"drift.{of}.alarms", len(side.alarms))
+            client.log_metric(run, f"drift.{of}.share", side.share)
+            if drift.has_page(side, page_days) and (page := side.page()):
                 (Path(folder) / name).write_text(page, encoding="utf-8")
                 client.log_artifact(run, str(Path(folder) / name))
     for scores in found:

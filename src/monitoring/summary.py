@@ -72,9 +72,9 @@ class Drift:
         verdicts = {self.observations.verdict, self.served.verdict}
         return DRIFT if DRIFT in verdicts else self.observations.verdict
 
-    def has_pages(self, every: int) -> bool:
-        """Whether Evidently's pages are drawn: where something drifted, and on one day of `every`."""
-        return self.verdict == DRIFT or (self.day is not None and self.day.toordinal() % every == 0)
+    def has_page(self, side: Side, every: int) -> bool:
+        """Whether Evidently's page of a side is drawn: when it drifted, and on one day of `every`."""
+        return side.verdict == DRIFT or (self.day is not None and self.day.toordinal() % every == 0)
 
     def summary(self) -> dict[str, Any]:
         return {
