@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn
 from rich.table import Table
 from simulated_time import Clock
-from year_jobs import DATA, FITTING, HOUSEKEEPING, RELEASE, Job
+from year_jobs import AFTER_MONITORING, DATA, FITTING, MEANWHILE, RELEASE, Job
 from year_people import People
 from year_stores import WEEK, Plan, broken, limits, measure
 
@@ -60,8 +60,9 @@ class Year:
         some = list(stations())[: plan.stations]
         self._ingest = "ingest" if len(some) == len(stations()) else f"ingest --stations {','.join(some)}"
         self._dice = np.random.default_rng(0)
-        self._housekeeping = [command for command in HOUSEKEEPING if command not in leave_out]
-        self._afterwards = [DATA] if DATA not in leave_out else []
+        self._afterwards, self._meanwhile = (
+            [command for command in commands if command not in leave_out] for commands in (AFTER_MONITORING, MEANWHILE)
+        )
         self._began = time.monotonic()
         self.seconds: dict[str, list[float]] = defaultdict(list)
         self.processor: dict[str, list[float]] = defaultdict(list)
@@ -91,18 +92,15 @@ class Year:
         """Go through a day: 1 is the first."""
         self._clock.move(self._first + timedelta(days=number))
         began = time.monotonic()
-        watching = Job(self._ingest, "monitoring")
+        if self._training and self._training.is_done():
+            self.end_training()
+        jobs = Job(self._ingest, "monitoring", *self._afterwards)
+        others = Job(*(command for command in self._meanwhile if not (self._training and command == DATA)))
         with self._timed("questions"):
             self._people.ask(self._plan.predictions, self._dice)
             self._people.log_in_at_console()
-        self.asked_for_training += self._ended(watching)[1]["retrain"]["ask"]
-        with self._timed("housekeeping, together"):
-            for begun in [Job(command) for command in self._housekeeping]:
-                self._ended(begun)
-        if self._training and self._training.is_done():
-            self.end_training()
-        if self._training is None:
-            self._do(*self._afterwards)
+        self.asked_for_training += self._ended(jobs)[1]["retrain"]["ask"]
+        self._ended(others)
         if number % self._plan.train_every == 0:
             self.end_training()
             self._run = f"day-{number}"

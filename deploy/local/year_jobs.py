@@ -1,6 +1,7 @@
 """The jobs that Airflow's DAGs name, each in a process forked from one that has imported everything: starting Python
 would take most of the time."""
 
+import gc
 import json
 import os
 import signal
@@ -9,7 +10,6 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
-from functools import partial
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -33,18 +33,21 @@ DOORS: dict[str, Callable[[], object]] = {
 }  # fmt: skip
 """What `python -m NAME` calls."""
 
-HOUSEKEEPING = ("monitoring housekeeping", "ingest housekeeping", "train housekeeping", "gateway.housekeeping")
-"""At work together, after the monitoring."""
+AFTER_MONITORING = ("monitoring housekeeping", "ingest housekeeping")
 DATA = "preprocessing housekeeping"
-"""After them: it waits for the models'."""
+"""Keeps what models name: not while one is trained."""
+MEANWHILE = ("gateway.housekeeping", "train housekeeping", DATA)
+"""Beside ingestion and monitoring."""
 FITTING = ("preprocessing", "train --run {run}")
 RELEASE = ("train promote --run {run}", "train reload", "train smoke")
+
+gc.freeze()  # a job that collected all this would copy it
 
 _ENDED = "ended: "
 
 
 class Job:
-    """Commands of packages at work one after the other, each in a process that begins with everything imported."""
+    """Commands of packages at work one after the other, in a process that begins with everything imported."""
 
     running: ClassVar[set[int]] = set()
 
@@ -61,11 +64,13 @@ class Job:
         for stream in (1, 2):
             os.dup2(self._output.fileno(), stream)
         for command in self.commands:
-            began = time.monotonic()
-            _, status, used = os.wait4(_forked(partial(_call, command)), 0)
-            if status:
-                sys.exit(f"`python -m {command}` failed")
-            told = {"command": command, "seconds": time.monotonic() - began, "processor": used.ru_utime + used.ru_stime}
+            began, used = time.monotonic(), sum(os.times()[:4])
+            _call(command)
+            told = {
+                "command": command,
+                "seconds": time.monotonic() - began,
+                "processor": sum(os.times()[:4]) - used,
+            }
             print(_ENDED + json.dumps(told), flush=True)
 
     def is_done(self) -> bool:
@@ -100,7 +105,11 @@ def _call(command: str) -> None:
     package, *arguments = command.split()
     os.environ["METEO_SECRETS"] = f"{os.environ['JOB_SECRETS']}/{package}"
     sys.argv = [package, *arguments]
-    DOORS[package]()
+    try:
+        DOORS[package]()
+    except SystemExit as end:
+        if end.code:
+            sys.exit(f"`python -m {command}` failed: {end.code}")
 
 
 def _forked(work: Callable[[], None]) -> int:

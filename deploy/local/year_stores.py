@@ -119,8 +119,8 @@ class Plan:
 def limits(kept: Retention, plan: Plan) -> list[Limit]:
     """What a day brings to each store, at most twice what was measured; docs/operations.md says what is kept."""
     stations, versions = plan.stations, kept.champions + kept.challengers
-    pages = 9_500_000
-    drawn = pages * (1 / plan.page_days + 1 / 8)  # a day with drift always has pages
+    page = 4_750_000
+    drawn = page * (2 / plan.page_days + 1 / 4)  # of what drifts there is always one
     asked = plan.predictions + stations / plan.train_every  # by people, and by the smoke test
     return [
         Limit("predictions.db: rows of predictions", asked, kept.predictions_days, spare=asked),
@@ -155,7 +155,7 @@ def limits(kept: Retention, plan: Plan) -> list[Limit]:
             "MLflow artifacts: bytes",
             drawn,
             kept.monitoring_runs,
-            spare=2 * pages + 600_000 * (versions + 3),
+            spare=4 * page + 600_000 * (versions + 3),
             even=False,
         ),
         Limit("models: bytes", 0, spare=2_000_000),

@@ -117,11 +117,11 @@ class Mlflow:
         return DriftReportWithAlarms(**_report(answer.service, run).model_dump(), **drift.model_dump())
 
     async def drift_page(self, report: str, side: Side) -> str:
-        """Evidently's page of one side; NotFound also where there were too few rows for one."""
+        """Evidently's page of one side; NotFound also where none was drawn."""
         await self._run(report)
         answer = await self._artifact(report, f"drift_{side}.html")
         if answer.status == 404:
-            raise NotFound(f"there were too few {side} to draw a report of")
+            raise NotFound(f"no page of the {side} was drawn then: nothing drifted, or there was too little to compare")
         answer.require(200)
         if not answer.headers.get("Content-Type", "").startswith("text/html"):
             raise UpstreamFailed(f"{answer.service} answered with something else than a page")

@@ -124,8 +124,11 @@ def test_the_distances_are_those_that_evidently_shows(weather: Observations) -> 
 def test_pages_are_drawn_on_one_day_of_so_many_and_whenever_something_drifts(weather: Observations) -> None:
     quiet = find(weather, asked_with(weather))
     week = [replace(quiet, day=END + timedelta(days=number)) for number in range(7)]
-    assert [day.has_pages(1) for day in week] == [True] * 7
-    assert sum(day.has_pages(7) for day in week) == 1
+    assert [day.has_page(side, 1) for day in week for side in (day.observations, day.served)] == [True] * 14
+    assert sum(day.has_page(day.observations, 7) for day in week) == 1
     broken = find(changed(weather, "Cobar", WINDS, 1 / 3.6), [])
-    assert all(replace(broken, day=day.day).has_pages(7) for day in week)
-    assert not replace(quiet, day=None).has_pages(1)
+    for number in range(7):
+        day = replace(broken, day=END + timedelta(days=number))
+        assert day.has_page(day.observations, 7)
+        assert day.has_page(day.served, 7) is week[number].has_page(week[number].served, 7), "only what drifted"
+    assert not replace(quiet, day=None).has_page(quiet.observations, 1)

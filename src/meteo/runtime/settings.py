@@ -92,7 +92,7 @@ class Monitoring(Section):
     experiment: str = "monitoring"
     period_days: int = Field(90, ge=7, description="how far back live quality looks")
     page_days: int = Field(
-        1, ge=1, description="one day in so many has Evidently's pages of 5 MB each; a day with drift always"
+        1, ge=1, description="one day in so many has Evidently's pages of 5 MB each; what drifts always"
     )
 
 
