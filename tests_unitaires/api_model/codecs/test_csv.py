@@ -1,29 +1,18 @@
 import csv
 import io
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from api_model.codecs.batch import read_batch
 from api_model.codecs.csv import CSV
-from api_model.codecs.rows import PIECE_BYTES, PIECE_ROWS
 from meteo.errors import InvalidInput
-from meteo.http.requests import JSON
+
+RowsOf = Callable[..., list[Any]]
 
 
-def rows_of(body: bytes, kind: str = JSON) -> list[Any]:
-    given = read_batch(body, kind)
-    found = []
-    for piece in given.pieces:
-        rows = list(given.rows(piece))
-        assert len(rows) == piece.rows <= PIECE_ROWS
-        assert piece.end - piece.start <= PIECE_BYTES
-        found += rows
-    assert given.count == len(found)
-    return found
-
-
-def test_a_table_is_read_in_pieces_as_it_would_be_whole() -> None:
+def test_a_table_is_read_in_pieces_as_it_would_be_whole(rows_of: RowsOf) -> None:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["date", " station ", "wind_dir_3pm", "humidity_3pm"])

@@ -1,30 +1,20 @@
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 from api_model.codecs.batch import read_batch
-from api_model.codecs.rows import PIECE_BYTES, PIECE_ROWS
 from meteo.errors import InvalidInput
 from meteo.http.requests import JSON
 
-
-def rows_of(body: bytes, kind: str = JSON) -> list[Any]:
-    given = read_batch(body, kind)
-    found = []
-    for piece in given.pieces:
-        rows = list(given.rows(piece))
-        assert len(rows) == piece.rows <= PIECE_ROWS
-        assert piece.end - piece.start <= PIECE_BYTES
-        found += rows
-    assert given.count == len(found)
-    return found
+RowsOf = Callable[..., list[Any]]
 
 
 @pytest.mark.parametrize("indent", [None, 2])
 @pytest.mark.parametrize("ascii_only", [True, False])
-def test_a_list_is_read_in_pieces_as_it_would_be_whole(indent: int | None, ascii_only: bool) -> None:
+def test_a_list_is_read_in_pieces_as_it_would_be_whole(rows_of: RowsOf, indent: int | None, ascii_only: bool) -> None:
     generator = np.random.default_rng(1)
     texts = ["", "\\", '"', "]", "},{", '\\"', "Ｓｙｄｎｅｙ", "🌧", "\n\t", "a" * 3000]
     values = [*texts, 12, -0.5, 1e300, True, None, [], [[1, [2]]], {"a": {"b": "]"}}]

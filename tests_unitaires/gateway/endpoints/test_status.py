@@ -1,29 +1,7 @@
 from typing import Any
 
 import httpx
-from fastapi.routing import APIRoute
 from starlette.responses import JSONResponse
-
-from gateway.app import create_app
-from gateway.dependencies import Services
-
-
-def dependencies(services: Services) -> dict[str, set[Any]]:
-    """What each route depends on."""
-
-    def needed(dependant: Any) -> set[Any]:
-        return {dependant.call}.union(*(needed(part) for part in dependant.dependencies))
-
-    found = {}
-    stack = list(create_app(services, []).router.routes)
-    while stack:
-        route = stack.pop()
-        if isinstance(route, APIRoute):
-            calls = needed(route.dependant)
-            found.update({f"{method} {route.path_format}": calls for method in route.methods or ()})
-        elif hasattr(route, "original_router"):
-            stack.extend(route.original_router.routes)
-    return found
 
 
 def test_status_tells_the_truth_of_every_part(client: httpx.Client, behind: Any) -> None:
