@@ -1,0 +1,21 @@
+"""What the engine is given to build an image from is what the Dockerfile copies."""
+
+import re
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def test_the_dockerfile_copies_nothing_that_the_engine_is_not_given() -> None:
+    given = [line[1:] for line in (REPOSITORY / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    copied = [
+        source.rstrip("/")
+        for line in (REPOSITORY / "deploy/images/Dockerfile").read_text().splitlines()
+        if line.startswith("COPY ") and "--from=" not in line
+        for source in line.split()[1:-1]
+    ]
+    assert len(copied) > 5
+    for source in copied:
+        known = re.sub(r"\$\{.*?\}.*", "", source).rstrip("/")
+        assert any(known == allowed or known.startswith(f"{allowed}/") for allowed in given), source
+        assert (REPOSITORY / known).exists(), source
