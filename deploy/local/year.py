@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn
 from rich.table import Table
 from simulated_time import Clock
-from year_jobs import AFTER_MONITORING, DATA, FITTING, MEANWHILE, RELEASE, Job
+from year_jobs import AFTER_MONITORING, FITTING, MEANWHILE, OF_MODELS, RELEASE, Job
 from year_people import People
 from year_stores import WEEK, Plan, broken, limits, measure
 
@@ -95,7 +95,7 @@ class Year:
         if self._training and self._training.is_done():
             self.end_training()
         jobs = Job(self._ingest, "monitoring", *self._afterwards)
-        others = Job(*(command for command in self._meanwhile if not (self._training and command == DATA)))
+        others = Job(*(command for command in self._meanwhile if not (self._training and command in OF_MODELS)))
         with self._timed("questions"):
             self._people.ask(self._plan.predictions, self._dice)
             self._people.log_in_at_console()

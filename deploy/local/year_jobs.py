@@ -34,10 +34,10 @@ DOORS: dict[str, Callable[[], object]] = {
 """What `python -m NAME` calls."""
 
 AFTER_MONITORING = ("monitoring housekeeping", "ingest housekeeping")
-DATA = "preprocessing housekeeping"
-"""Keeps what models name: not while one is trained."""
-MEANWHILE = ("gateway.housekeeping", "train housekeeping", DATA)
+MEANWHILE = ("gateway.housekeeping", "train housekeeping", "preprocessing housekeeping")
 """Beside ingestion and monitoring."""
+OF_MODELS = MEANWHILE[1:]
+"""Not while one is trained."""
 FITTING = ("preprocessing", "train --run {run}")
 RELEASE = ("train promote --run {run}", "train reload", "train smoke")
 
