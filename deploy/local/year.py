@@ -40,6 +40,7 @@ HOUR = 6
 """UTC; about when the ingestion is scheduled, in the afternoon of Sydney."""
 SETTINGS = {
     "METEO_TRAIN__KIND": "logistic",
+    "METEO_TRAIN__MASKED_SHARE": "0.25",
     "METEO_TRAIN__MARGIN": "0.01",  # ten weeks of holdout are too few to tell .0005
     "METEO_TRAIN__ECE_LIMIT": "0.2",  # and to be sure of a calibration
     "METEO_MONITORING__PAGE_DAYS": "28",

@@ -2,13 +2,15 @@
 
 import asyncio
 import io
-import time
+import threading
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Container, Generator, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 import httpx
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
@@ -142,7 +144,7 @@ class BomSource:
         attempts: int = 4,
         backoff_seconds: float = 1.0,
         trust_env: bool = False,
-        pause: Callable[[float], None] = time.sleep,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._base_url = base_url
         self._wanted = [(station, month) for month in months for station in stations]
@@ -155,8 +157,9 @@ class BomSource:
         self._pause = pause
         self.total = len(self._wanted)
 
-    def files(self, done: Container[str], known: Callable[[str], Known | None]) -> Iterator[Found]:
-        with asyncio.Runner() as runner:
+    def files(self, done: Container[str], known: Callable[[str], Known | None]) -> Generator[Found]:
+        """All of them; one is fetched while whoever asks works on the one before it."""
+        with _loop_beside() as loop:
             client = httpx.AsyncClient(
                 base_url=self._base_url,
                 headers={"User-Agent": self._user_agent},
@@ -164,19 +167,42 @@ class BomSource:
                 timeout=self._timeout,
                 limits=httpx.Limits(max_connections=1),
             )
+            begun = self._begun(loop, client, done, known)
+            coming = next(begun, None)
             try:
-                asked = False
-                for station, month in self._wanted:
-                    name = f"{station.bom_product}.{month:%Y%m}.csv"
-                    if name in done:
-                        yield Done(name)
-                        continue
-                    if asked:
-                        self._pause(self._pause_seconds)
-                    asked = True
-                    yield runner.run(self._persistently(client, name, station, month, known(name)))
+                while coming is not None:
+                    found = coming.result()
+                    coming = next(begun, None)
+                    yield found
             finally:
-                runner.run(client.aclose())
+                if coming is not None:
+                    coming.cancel()
+                asyncio.run_coroutine_threadsafe(client.aclose(), loop).result()
+
+    def _begun(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        client: httpx.AsyncClient,
+        done: Container[str],
+        known: Callable[[str], Known | None],
+    ) -> Iterator[Future[Found]]:
+        """Begins to fetch one file after the other, each when it is asked for."""
+        pause = 0.0
+        for station, month in self._wanted:
+            name = f"{station.bom_product}.{month:%Y%m}.csv"
+            if name in done:
+                ready: Future[Found] = Future()
+                ready.set_result(Done(name))
+                yield ready
+                continue
+            work = self._after_pause(pause, client, name, station, month, known(name))
+            yield asyncio.run_coroutine_threadsafe(work, loop)
+            pause = self._pause_seconds
+
+    async def _after_pause(self, seconds: float, client: httpx.AsyncClient, name: str, *asked: Any) -> Found:
+        if seconds:
+            await self._pause(seconds)
+        return await self._persistently(client, name, *asked)
 
     async def _persistently(
         self, client: httpx.AsyncClient, name: str, station: Station, month: date, known: Known | None
@@ -243,6 +269,20 @@ async def _body(response: httpx.Response, name: str) -> bytes:
         if len(content) > SIZE_LIMIT:
             raise Unavailable(f"{name} is larger than {SIZE_LIMIT:,} bytes: not a month file")
     return bytes(content)
+
+
+@contextmanager
+def _loop_beside() -> Iterator[asyncio.AbstractEventLoop]:
+    """An event loop at work in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="fetch", daemon=True)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 def _files_below(folder: Path) -> list[Path]:

@@ -18,7 +18,11 @@ Reply = Callable[..., bytes]
 
 def source(bom: Any, pauses: list[float] | None = None, **settings: Any) -> BomSource:
     given: dict[str, Any] = {"user_agent": "tests", "backoff_seconds": 0.0, "pause_seconds": 2.5, **settings}
-    pause = (pauses if pauses is not None else []).append
+
+    async def pause(seconds: float) -> None:
+        if pauses is not None:
+            pauses.append(seconds)
+
     return BomSource(bom.address, [SYDNEY, PERTH], [date(2024, 1, 1), date(2024, 2, 1)], pause=pause, **given)
 
 
@@ -40,6 +44,29 @@ def test_month_files_are_asked_for_one_by_one_politely(bom: Any, reply: Reply) -
     assert isinstance(first, RawFile)
     assert (first.name, first.product, first.open().read()) == ("IDCJDW2124.202401.csv", "IDCJDW2124", b"data")
     assert (first.etag, first.last_modified) == ('"a"', "Mon, 1 Jan 2024 00:00:00 GMT")
+
+
+def test_one_file_is_fetched_while_the_one_before_is_worked_on(
+    bom: Any, reply: Reply, eventually: Callable[..., None]
+) -> None:
+    bom.answers = [reply(200, b"data")]
+    files = source(bom).files(frozenset(), lambda _: None)
+    next(files)
+    eventually(lambda: len(bom.asked) == 2)
+    time.sleep(0.2)
+    assert len(bom.asked) == 2, "no more than one"
+    files.close()
+
+
+def test_who_asks_for_no_more_need_not_wait_for_the_next(bom: Any, reply: Reply) -> None:
+    bom.answers = [reply(200, b"data")]
+    slow = BomSource(bom.address, [SYDNEY, PERTH], [date(2024, 1, 1)], user_agent="tests", pause_seconds=60)
+    files = slow.files(frozenset(), lambda _: None)
+    next(files)
+    began = time.monotonic()
+    files.close()
+    assert time.monotonic() - began < 10
+    assert len(bom.asked) == 1
 
 
 def test_what_is_known_is_asked_for_only_if_it_changed(bom: Any, reply: Reply) -> None:
