@@ -4,6 +4,7 @@ many predictions there were; and what is kept of predictions that are removed.""
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,11 @@ from sqlalchemy import (
     Integer,
     Select,
     Table,
+    bindparam,
     case,
     cast,
     delete,
     func,
-    literal,
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -78,7 +79,7 @@ def forecasts(log: Engine, store: ObservationStore, start: date | None, end: dat
     parts = []
     with log.connect() as connection:
         for days in _chunks(_days(connection, PREDICTIONS, start, end)):
-            rows = [row for query in _sums(store, days) for row in _rows(connection, query)]
+            rows = [row for given in _untils(store, days) for row in _rows(connection, _sums(), given)]
             parts.append(_with_outcomes(rows, store, days))
         for days in _chunks(_days(connection, DAILY_FORECASTS, start, end)):
             rows = _rows(connection, kept.where(DAILY_FORECASTS.c.day.between(days[0], days[-1])))
@@ -94,11 +95,11 @@ def forget(log: Engine, store: ObservationStore, before: datetime) -> int:
     old = PREDICTIONS.c.made_at < before
     with log.connect() as connection:
         found = connection.scalars(select(PREDICTIONS.c.day).where(old).distinct().order_by(PREDICTIONS.c.day)).all()
-    removed = 0
+    removed, sums = 0, _sums().where(old)
     for days in _chunks(found):
-        for day, query in zip(days, _sums(store, days), strict=True):
+        for day, given in zip(days, _untils(store, days), strict=True):
             with writing(log) as connection:
-                _add(connection, _rows(connection, query.where(old)))
+                _add(connection, _rows(connection, sums, given))
                 removed += connection.execute(delete(PREDICTIONS).where(PREDICTIONS.c.day == day, old)).rowcount
     return removed
 
@@ -130,8 +131,8 @@ def _chunks(days: Iterable[date]) -> Iterator[list[date]]:
         yield group
 
 
-def _rows(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:
-    return [dict(row) for row in connection.execute(query).mappings()]
+def _rows(connection: Connection, query: Select[Any], given: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    return [dict(row) for row in connection.execute(query, given).mappings()]
 
 
 def _with_outcomes(rows: Sequence[Mapping[str, Any]], store: ObservationStore, days: Sequence[date]) -> Forecasts:
@@ -149,13 +150,13 @@ def _with_outcomes(rows: Sequence[Mapping[str, Any]], store: ObservationStore, d
     )
 
 
-def _sums(store: ObservationStore, days: Sequence[date]) -> Iterator[Select[Any]]:
-    """For each day the query of the sums of its forecasts."""
-    known = store.rain_known_since(days[0] + _DAY, days[-1] + _DAY)
-    simulated = store.simulated() is True
+@cache
+def _sums() -> Select[Any]:
+    """The sums of a day's forecasts, with what `_untils` gives; made once, for it takes longer than to be executed."""
     log = PREDICTIONS.c
     place = _floor(log.probability * BINS).label("bin")
-    sums = (
+    until = {name: bindparam(f"until_{number}", type_=UtcDateTime()) for number, name in enumerate(stations())}
+    return (
         select(
             log.day,
             log.station,
@@ -165,18 +166,23 @@ def _sums(store: ObservationStore, days: Sequence[date]) -> Iterator[Select[Any]
             func.sum(log.probability).label("probability"),
             func.sum(log.probability * log.probability).label("squared"),
         )
-        .where(log.subject != SMOKE_TEST)
+        .where(log.subject != SMOKE_TEST, log.day == bindparam("of_day"), log.made_at < case(until, value=log.station))
         .group_by(log.day, log.station, log.model_version, place)
     )
+
+
+def _untils(store: ObservationStore, days: Sequence[date]) -> Iterator[dict[str, Any]]:
+    """For each day what `_sums` needs: by when a prediction of each station must have been made to be a forecast."""
+    known = store.rain_known_since(days[0] + _DAY, days[-1] + _DAY)
+    simulated = store.simulated() is True
     for day in days:
         until = {
-            name: literal(
-                min(known.get((name, day + _DAY), _NEVER), _NEVER if simulated else rain_period(day, place.zone)[1]),
-                UtcDateTime,
+            f"until_{number}": min(
+                known.get((name, day + _DAY), _NEVER), _NEVER if simulated else rain_period(day, place.zone)[1]
             )
-            for name, place in stations().items()
+            for number, (name, place) in enumerate(stations().items())
         }
-        yield sums.where(log.day == day, log.made_at < case(until, value=log.station))
+        yield {"of_day": day, **until}
 
 
 def _floor(value: ColumnElement[float]) -> ColumnElement[int]:
