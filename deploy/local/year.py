@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn
 from rich.table import Table
 from simulated_time import Clock
-from year_jobs import AFTER_MONITORING, FITTING, MEANWHILE, OF_MODELS, RELEASE, Job
+from year_jobs import DAILY, FITTING, OF_MODELS, RELEASE, Job
 from year_people import People
 from year_stores import WEEK, Plan, broken, limits, measure
 
@@ -59,11 +59,9 @@ class Year:
         self._first = datetime.now(UTC).replace(hour=HOUR, minute=0, second=0, microsecond=0) - timedelta(days=days)
         self._plan = plan
         some = list(stations())[: plan.stations]
-        self._ingest = "ingest" if len(some) == len(stations()) else f"ingest --stations {','.join(some)}"
+        self._stations = "" if len(some) == len(stations()) else f"--stations {','.join(some)}"
         self._dice = np.random.default_rng(0)
-        self._afterwards, self._meanwhile = (
-            [command for command in commands if command not in leave_out] for commands in (AFTER_MONITORING, MEANWHILE)
-        )
+        self._left_out = frozenset(leave_out)
         self._began = time.monotonic()
         self.seconds: dict[str, list[float]] = defaultdict(list)
         self.processor: dict[str, list[float]] = defaultdict(list)
@@ -83,7 +81,7 @@ class Year:
         machine.supervision.start()
         machine.start("demo", "mlflow")
         job("first accounts", "gateway", "users", "bootstrap", "--file", str(machine.home.folder / "credentials.json"))
-        self._do(f"{self._ingest} --start {months_before(self._first.date(), DEMO_MONTHS)}")
+        self._do(f"{self._full('ingest')} --start {months_before(self._first.date(), DEMO_MONTHS)}")
         self._do("preprocessing", "train first")
         machine.start(*SERVERS[2:])
         self._people = ending.enter_context(People(machine))
@@ -95,13 +93,12 @@ class Year:
         began = time.monotonic()
         if self._training and self._training.is_done():
             self.end_training()
-        jobs = Job(self._ingest, "monitoring", *self._afterwards)
-        others = Job(*(command for command in self._meanwhile if not (self._training and command in OF_MODELS)))
+        rows = [Job(*(self._full(command) for command in row if self._is_due(command))) for row in DAILY]
         with self._timed("questions"):
             self._people.ask(self._plan.predictions, self._dice)
             self._people.log_in_at_console()
-        self.asked_for_training += self._ended(jobs)[1]["retrain"]["ask"]
-        self._ended(others)
+        monitored, *_ = [self._ended(row) for row in rows]
+        self.asked_for_training += monitored[0]["retrain"]["ask"]
         if number % self._plan.train_every == 0:
             self.end_training()
             self._run = f"day-{number}"
@@ -112,6 +109,12 @@ class Year:
         with self._timed("measuring"):
             self.figures.append(measure(self.machine.home.folder))
         self.seconds["day"].append(time.monotonic() - began)
+
+    def _is_due(self, command: str) -> bool:
+        return command not in self._left_out and not (self._training and command in OF_MODELS)
+
+    def _full(self, command: str) -> str:
+        return f"{command} {self._stations}".rstrip() if command == "ingest" else command
 
     def end_training(self) -> None:
         """Wait for the training that goes on beside the days, if one does, and let its model serve.

@@ -33,10 +33,13 @@ DOORS: dict[str, Callable[[], object]] = {
 }  # fmt: skip
 """What `python -m NAME` calls."""
 
-AFTER_MONITORING = ("monitoring housekeeping", "ingest housekeeping")
-MEANWHILE = ("gateway.housekeeping", "train housekeeping", "preprocessing housekeeping")
-"""Beside ingestion and monitoring."""
-OF_MODELS = MEANWHILE[1:]
+DAILY = (
+    ("monitoring", "monitoring housekeeping"),
+    ("ingest", "ingest housekeeping"),
+    ("gateway.housekeeping", "train housekeeping", "preprocessing housekeeping"),
+)
+"""Three rows of commands beside each other: what came in the day before is looked at while the next comes in."""
+OF_MODELS = ("train housekeeping", "preprocessing housekeeping")
 """Not while one is trained."""
 FITTING = ("preprocessing", "train --run {run}")
 RELEASE = ("train promote --run {run}", "train reload", "train smoke")

@@ -12,7 +12,9 @@ from machine import Machine
 
 SINGLE = 20
 BATCH = 245
-"""Of a day's questions so many are asked one by one, the others in batches: five for each station."""
+"""Of a day's questions so many are asked one by one, the others in batches."""
+PLACES = 14
+"""People ask about so many stations in a day."""
 USER_PAGES = (
     "/stations", "/stations/Sydney/observations", "/forecast", "/predictions", "/predictions?limit=500", "/model",
 )  # fmt: skip
@@ -48,17 +50,16 @@ class People:
         return client.get(path).raise_for_status().json()
 
     def ask(self, count: int, dice: np.random.Generator) -> None:
-        """Ask for so many forecasts, with each station's newest day, of which a question leaves some fields out."""
+        """Ask for so many forecasts, with some stations' newest days, of which a question leaves some fields out."""
         newest = []
-        for place in self.read(self.user, "/stations"):
-            if place["latest"] is None:
-                continue
+        known = [place for place in self.read(self.user, "/stations") if place["latest"] is not None]
+        for place in dice.choice(known, min(PLACES, len(known)), replace=False):
             day = self.read(self.user, f"/stations/{place['name']}/observations")[-1]
-            known = {name: value for name, value in day["observation"].items() if value is not None}
-            newest.append((place["name"], day["date"], known))
+            given = {name: value for name, value in day["observation"].items() if value is not None}
+            newest.append((place["name"], day["date"], given))
         rows = [
-            {"station": name, "date": day, "observation": {key: known[key] for key in known if dice.random() < 0.9}}
-            for name, day, known in (newest[number % len(newest)] for number in range(count))
+            {"station": name, "date": day, "observation": {key: given[key] for key in given if dice.random() < 0.9}}
+            for name, day, given in (newest[number % len(newest)] for number in range(count))
         ]
         for row in rows[:SINGLE]:
             self.user.post("/predict", json=row).raise_for_status()

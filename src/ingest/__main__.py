@@ -25,6 +25,7 @@ from meteo.runtime import housekeeping as keeping
 from meteo.runtime import job
 from meteo.runtime.database import connect, connected
 from meteo.runtime.settings import Settings
+from meteo.schemas.data_contract import contract, markdown
 from meteo.schemas.ingestions import IngestionRequest
 from meteo.schemas.problems import field_errors
 from meteo.station import station, stations
@@ -53,6 +54,12 @@ def ingest(
     settings = Settings()
     given = {"source": source, "start": start, "end": end, "stations": names.split(",") if names else None}
     job.run("ingest", settings, lambda: _run(settings, given, path, params))
+
+
+@app.command("contract")
+def data_contract() -> None:
+    """Print what a file of observations must hold, as docs/data-contract.md has it."""
+    typer.echo("\n".join(markdown(contract())))
 
 
 @app.command()

@@ -1,5 +1,5 @@
 """Three grades of a row: refused (impossible) rows go to quarantine, suspect values are stored and flagged, the rest is
-fine. What is possible stands in the schema; what is normal was fitted on history (`ingest.climate_limits`)."""
+fine. The rules stand in `meteo.data_contract`; what is normal was fitted on history (`ingest.climate_limits`)."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,21 +10,12 @@ from numpy.typing import NDArray
 from ingest.climate_limits import Normal
 from meteo.archive.merge import Batch, Quarantined
 from meteo.archive.store import Flag
+from meteo.data_contract import CONSISTENT, PERSISTENT_DAYS, SATURATED, VARYING
 from meteo.observation import FIELDS, Observations
 from meteo.station import stations
 
 LOW, HIGH = (np.array([getattr(field, end) for field in FIELDS]) for end in ("low", "high"))
 """The physical limits of `meteo.observation`, one a field."""
-
-PERSISTENT_DAYS = 6
-"""So many days in a row with the very same reading are suspect in these fields, which vary from day to day."""
-_VARYING = ("min_temp", "max_temp", "temp_9am", "temp_3pm", "pressure_9am", "pressure_3pm", "humidity_3pm")
-_SATURATED = {"humidity_9am": 100.0, "humidity_3pm": 100.0}
-_ORDERED = (
-    ("min_temp", "max_temp", 0.0), ("temp_9am", "max_temp", 1.0), ("wind_speed_9am", "wind_gust_speed", 0.0),
-    ("wind_speed_3pm", "wind_gust_speed", 0.0),
-)  # fmt: skip
-"""The first can exceed the second by no more than the third."""
 
 
 def check(batch: Batch, now: datetime) -> Batch:
@@ -128,9 +119,9 @@ class Suspicion:
 def _persistent(rows: Observations) -> list[tuple[int, str, str, str]]:
     found = []
     next_day = np.diff(rows.day) == np.timedelta64(1, "D")
-    for name in _VARYING:
+    for name in VARYING:
         value = rows.column(name)
-        same = (np.diff(value) == 0) & next_day & (value[1:] != _SATURATED.get(name, np.nan))
+        same = (np.diff(value) == 0) & next_day & (value[1:] != SATURATED.get(name, np.nan))
         run = _run_lengths(same)
         found += [
             (row + 1, name, "persistence", f"the same reading on {PERSISTENT_DAYS} days or more in a row")
@@ -146,8 +137,11 @@ def _run_lengths(same: NDArray[np.bool_]) -> NDArray[np.intp]:
 
 
 def _inconsistent(rows: Observations) -> list[tuple[int, str, str, str]]:
-    return [
-        (row, below, "consistency", f"{rows.column(below)[row]:g}, while {above} is {rows.column(above)[row]:g}")
-        for below, above, tolerance in _ORDERED
-        for row in np.flatnonzero(rows.column(below) > rows.column(above) + tolerance).tolist()
-    ]
+    found = []
+    for rule in CONSISTENT:
+        value, limit = rows.column(rule.field), rows.column(rule.limit)
+        found += [
+            (row, rule.field, "consistency", f"{value[row]:g}, while {rule.limit} is {limit[row]:g}")
+            for row in np.flatnonzero(value > limit + rule.tolerance).tolist()
+        ]
+    return found

@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from meteo.data_contract import MISSING
+
 Floats = NDArray[np.float64]
 
 RAIN_THRESHOLD_MM = 1.0
@@ -58,7 +60,7 @@ class Field:
         ValueError says what would be right. Limits are not looked at.
         """
         text = text.strip()
-        if text in ("", "NA"):
+        if text in MISSING:
             return math.nan
         if self.compass:
             return compass_sector(text)

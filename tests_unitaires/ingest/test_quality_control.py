@@ -7,8 +7,9 @@ import pytest
 
 from ingest.climate_limits import Normal
 from ingest.parser import read_file
-from ingest.quality_control import PERSISTENT_DAYS, Suspicion, check
+from ingest.quality_control import Suspicion, check
 from meteo.archive.merge import Batch
+from meteo.data_contract import PERSISTENT_DAYS
 from meteo.observation import FIELDS, Observations
 
 Build = Callable[..., Observations]

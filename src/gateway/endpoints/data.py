@@ -11,6 +11,7 @@ from meteo.http.date_range import Days
 from meteo.http.requests import read_body
 from meteo.http.routing import Route
 from meteo.schemas.base import FileName, RowId
+from meteo.schemas.data_contract import DataContract, contract
 from meteo.schemas.ingestions import IngestionBody, QuarantinedBody, QuarantineState, UploadBody
 from meteo.schemas.models import LiveQuality
 from meteo.schemas.observations import DataQuality
@@ -40,6 +41,12 @@ async def upload(name: FileName, request: Request, admin: CurrentAdmin, wired: W
 async def uploads(request: Request, admin: CurrentAdmin, wired: Wired) -> Response:
     """The files that wait to be read."""
     return await wired.model_api.ask(request, admin, list[UploadBody], "GET", "uploads")
+
+
+@router.get("/data-contract")
+def data_contract(_: CurrentAdmin) -> DataContract:
+    """What a file of observations must hold: fields, units and limits, what is refused and what is flagged."""
+    return contract()
 
 
 @router.get("/ingestions", response_model=list[IngestionBody])

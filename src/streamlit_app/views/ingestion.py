@@ -24,6 +24,7 @@ def show() -> None:
     with left:
         _form()
         _upload()
+        _contract()
     with right:
         live("ingestion")
     _came_in()
@@ -62,6 +63,26 @@ def _upload() -> None:
                 for file in files:
                     app_context().gateway.hand_in(identity().access, _NOT_IN_NAMES.sub("_", file.name), file.getvalue())
                 launch("ingestion", {"source": "upload"})
+
+
+def _contract() -> None:
+    """The limits that readings are held to."""
+    t = words()
+    with st.expander(t("ingestion.contract")), show_errors():
+        said = read("admin", "data-contract")
+        st.caption(t("ingestion.contract_help", version=said["version"]))
+        table(
+            [
+                {
+                    "field": field["label"],
+                    "unit": field["unit"],
+                    "minimum": field["minimum"],
+                    "maximum": field["maximum"],
+                    "header": field["bom"],
+                }
+                for field in said["fields"]
+            ]
+        )
 
 
 @every(6)

@@ -59,3 +59,12 @@ def test_what_came_in_is_read_from_the_model_api(
     assert client.get(path, params=params, headers=log_in("root")).status_code == 200
     assert behind.calls[-1][1] == upstream
     assert client.get(path, params=params, headers=log_in("ann")).status_code == 403
+
+
+def test_what_a_file_must_hold_is_said_without_asking_anybody(client: httpx.Client, behind: Any, log_in: LogIn) -> None:
+    said = client.get("/admin/data-contract", headers=log_in("root")).json()
+    rain = next(field for field in said["fields"] if field["name"] == "rainfall")
+    assert (rain["unit"], rain["minimum"], rain["maximum"]) == ("mm", 0, 1200)
+    assert said["version"] == "1.0"
+    assert behind.calls == []
+    assert client.get("/admin/data-contract", headers=log_in("ann")).status_code == 403
