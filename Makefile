@@ -35,7 +35,7 @@ test-fast: setup-dev ## the tests that need no server, no browser and no patienc
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 .venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" $(ARGS)
 
 mutation: setup-dev ## put faults into the rules that matter, one at a time: fails where tests notice fewer than 85 %; [ONLY="train.promotion_gate*"]
-	.venv/bin/mutmut run --max-children 2 $(ONLY)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 .venv/bin/mutmut run --max-children 2 $(ONLY) # a forked child of threads hangs
 	.venv/bin/mutmut export-cicd-stats
 	@.venv/bin/python -c 'import json, sys; s = json.load(open("mutants/mutmut-cicd-stats.json")); \
 	  tried = s["killed"] + s["timeout"] + s["survived"] + s["no_tests"]; share = (s["killed"] + s["timeout"]) / tried; \
