@@ -12,12 +12,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from ingest.bom_source import BomSource
 from ingest.housekeeping import Housekeeping
 from ingest.job import Ingestion, Request
 from ingest.landing import Landing
 from ingest.months import months_before, months_between
 from ingest.replay import Replay
-from ingest.sources import BomSource, FileSource, Source, UploadSource
+from ingest.sources import FileSource, Source, UploadSource
 from meteo.archive import uploads
 from meteo.archive.store import ObservationStore
 from meteo.errors import InvalidInput

@@ -137,11 +137,11 @@ def _run_lengths(same: NDArray[np.bool_]) -> NDArray[np.intp]:
 
 
 def _inconsistent(rows: Observations) -> list[tuple[int, str, str, str]]:
-    found = []
+    suspect = []
     for rule in CONSISTENT:
         value, limit = rows.column(rule.field), rows.column(rule.limit)
-        found += [
+        suspect += [
             (row, rule.field, "consistency", f"{value[row]:g}, while {rule.limit} is {limit[row]:g}")
             for row in np.flatnonzero(value > limit + rule.tolerance).tolist()
         ]
-    return found
+    return suspect

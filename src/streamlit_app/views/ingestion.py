@@ -74,10 +74,9 @@ def _contract() -> None:
         table(
             [
                 {
-                    "field": field["label"],
-                    "unit": field["unit"],
-                    "minimum": field["minimum"],
-                    "maximum": field["maximum"],
+                    "field": t(f"field.{field['name']}"),
+                    "unit": t("ingestion.compass") if field["values"] else t(f"unit.{field['unit']}"),
+                    **{end: "" if field[end] is None else t.number(field[end]) for end in ("minimum", "maximum")},
                     "header": field["bom"],
                 }
                 for field in said["fields"]

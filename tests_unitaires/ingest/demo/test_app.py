@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from ingest.bom_source import BomSource
 from ingest.demo import app
 from ingest.demo.app import create_app
 from ingest.demo.climate import Climate
@@ -16,7 +17,6 @@ from ingest.demo.weather import Weather
 from ingest.job import Ingestion, Request
 from ingest.landing import Landing
 from ingest.parser import Reading
-from ingest.sources import BomSource
 from meteo.archive.store import ObservationStore
 from meteo.observation import Observations
 from meteo.station import station

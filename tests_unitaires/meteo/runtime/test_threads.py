@@ -11,8 +11,7 @@ from meteo.runtime.threads import Threads
 def test_more_work_waits_as_long_as_some_gets_done() -> None:
     with Threads(2, "busy") as some:
         done = [some.submit(time.sleep, 0.01) for _ in range(20)]
-        for one in done:
-            one.result(timeout=10)
+        assert [one.result(timeout=10) for one in done] == [None] * 20
 
 
 def test_where_nothing_gets_done_more_is_refused_and_taken_again_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
