@@ -18,6 +18,8 @@ from meteo.station import Station
 
 SIZE_LIMIT = 5_000_000
 """Bytes; a month file has about 4,000."""
+_END_SECONDS = 5
+"""For the thread to end: it cannot any more where the interpreter ends before whoever asks for files."""
 
 
 class _Busy(Unavailable):
@@ -76,7 +78,7 @@ class BomSource:
             finally:
                 if coming is not None:
                     coming.cancel()
-                asyncio.run_coroutine_threadsafe(client.aclose(), loop).result()
+                asyncio.run_coroutine_threadsafe(client.aclose(), loop).result(_END_SECONDS)
 
     def _begun(
         self,
@@ -180,5 +182,6 @@ def _loop_beside() -> Iterator[asyncio.AbstractEventLoop]:
         yield loop
     finally:
         loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+        thread.join(_END_SECONDS)
+        if not thread.is_alive():
+            loop.close()

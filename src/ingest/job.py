@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import partial
@@ -107,9 +108,10 @@ class Ingestion:
             run = ingestions.begin(request.source, asked)
             began, state, read = time.monotonic(), "failed", 0
             try:
-                for found in self._source.files(run.done, self._known):
-                    read += self._take(run, found)
-                    progress(found.name)
+                with closing(self._source.files(run.done, self._known)) as files:
+                    for found in files:
+                        read += self._take(run, found)
+                        progress(found.name)
                 state = "success" if read or not self._problems else "failed"
             except BaseException as error:
                 self._problems.append(error.detail if isinstance(error, MeteoError) else repr(error))

@@ -2,7 +2,7 @@
 
 import io
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
@@ -61,7 +61,7 @@ class Source(Protocol):
 
     total: int
 
-    def files(self, done: Container[str], known: Callable[[str], Known | None]) -> Iterator[Found]: ...
+    def files(self, done: Container[str], known: Callable[[str], Known | None]) -> Generator[Found]: ...
 
 
 class FileSource:
@@ -86,7 +86,7 @@ class FileSource:
         self._paths = {path.as_posix() if often[name] > 1 else name: path for name, path in found}
         self.total = len(self._paths)
 
-    def files(self, done: Container[str], known: Callable[[str], Known | None]) -> Iterator[Found]:
+    def files(self, done: Container[str], known: Callable[[str], Known | None]) -> Generator[Found]:
         """All of them: whether a file at hand is done its bytes tell, not its name."""
         for name, path in self._paths.items():
             yield RawFile(name, lambda path=path: path.open("rb"))  # type: ignore[misc]
@@ -102,7 +102,7 @@ class UploadSource:
         if not self.total:
             raise InvalidInput("source 'upload': no file waits; hand one in first", [("source", "no file waits")])
 
-    def files(self, done: Container[str], known: Callable[[str], Known | None]) -> Iterator[Found]:
+    def files(self, done: Container[str], known: Callable[[str], Known | None]) -> Generator[Found]:
         """All of them; one whose turn is over has been read, stored or refused, and waits no more."""
         for upload in self._waiting:
             yield RawFile(upload.name, lambda upload=upload: io.BytesIO(self._uploads.content(upload)))  # type: ignore[misc]

@@ -1,7 +1,7 @@
 """A run whose lock was lost with its database session stores nothing more. Real PostgreSQL, real sessions ended."""
 
 import io
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Generator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -37,7 +37,7 @@ class Given:
     def __init__(self, *steps: Found | Callable[[], object]) -> None:
         self._steps = steps
 
-    def files(self, done: Container[str], known: Callable[[str], Known | None]) -> Iterator[Found]:
+    def files(self, done: Container[str], known: Callable[[str], Known | None]) -> Generator[Found]:
         for step in self._steps:
             if callable(step):
                 step()

@@ -1,7 +1,7 @@
 """What the landing may lose: a replay afterwards gives the archive that it gave before."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def ingest(store: ObservationStore, folder: Path, name: str, *lines: str, source
     class One:
         total = 1
 
-        def files(self, *_: object) -> Iterator[Found]:
+        def files(self, *_: object) -> Generator[Found]:
             yield RawFile(name, lambda: io.BytesIO("\n".join([HEADER, *lines]).encode()))
 
     Ingestion(store, Landing(folder), One(), Request(source)).run(lambda _: None)

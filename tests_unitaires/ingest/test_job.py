@@ -3,7 +3,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Generator
 from datetime import date
 from pathlib import Path
 
@@ -37,7 +37,7 @@ class Given:
         self._files = files
         self.total = len(files)
 
-    def files(self, done: Container[str], known: Callable[[str], Known | None]) -> Iterator[Found]:
+    def files(self, done: Container[str], known: Callable[[str], Known | None]) -> Generator[Found]:
         for found in self._files:
             if isinstance(found, Exception):
                 raise found
@@ -170,7 +170,7 @@ def test_what_the_source_says_is_unchanged_counts_as_unchanged(store: Observatio
     asked: list[Known | None] = []
 
     class Polite(Given):
-        def files(self, done: Container[str], known: Callable[[str], Known | None]) -> Iterator[Found]:
+        def files(self, done: Container[str], known: Callable[[str], Known | None]) -> Generator[Found]:
             asked.append(known("a.csv"))
             yield from super().files(done, known)
 

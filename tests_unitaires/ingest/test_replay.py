@@ -1,5 +1,5 @@
 import io
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,7 @@ def ingest(store: ObservationStore, folder: Path, name: str, *lines: str) -> Non
     class One:
         total = 1
 
-        def files(self, *_: object) -> Iterator[Found]:
+        def files(self, *_: object) -> Generator[Found]:
             yield RawFile(name, lambda: io.BytesIO("\n".join([HEADER, *lines]).encode()))
 
     Ingestion(store, Landing(folder / "landing"), One(), Request("file")).run(lambda _: None)
