@@ -50,6 +50,7 @@ def main() -> None:
         **os.environ,
         "LD_PRELOAD": str(library),
         VARIABLE: str(clock),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",  # there is a program for each core
     }

@@ -15,16 +15,28 @@ from typing import Any, ClassVar
 
 import alembic.command
 import alembic.config
+import anyio._backends._asyncio
+import matplotlib.backends.backend_agg
 import matplotlib.pyplot
+import mlflow.pyfunc
+import mlflow.tracking.request_header.databricks_request_header_provider
+import mlflow.types.responses_helpers
 import onnxruntime
+import pyarrow.dataset
+from mlflow.utils.requirements_utils import warn_dependency_requirement_mismatches
 
 import gateway.housekeeping
 import ingest.__main__
 import monitoring.__main__
 import preprocessing.__main__
 import train.cli
+from meteo.runtime import http_client
 
-BEFOREHAND = (alembic.command, alembic.config, matplotlib.pyplot, onnxruntime)
+BEFOREHAND = (
+    alembic.command, alembic.config, anyio._backends._asyncio, matplotlib.backends.backend_agg, matplotlib.pyplot,
+    mlflow.pyfunc, mlflow.tracking.request_header.databricks_request_header_provider, mlflow.types.responses_helpers,
+    onnxruntime, pyarrow.dataset,
+)  # fmt: skip
 """What jobs import late: a forked one finds it there."""
 
 DOORS: dict[str, Callable[[], object]] = {
@@ -44,6 +56,8 @@ OF_MODELS = ("train housekeeping", "preprocessing housekeeping")
 FITTING = ("preprocessing", "train --run {run}")
 RELEASE = ("train promote --run {run}", "train reload", "train smoke")
 
+http_client.tls()
+warn_dependency_requirement_mismatches(["onnx"])  # reads what every installed package says of itself
 gc.freeze()  # a job that collected all this would copy it
 
 _ENDED = "ended: "

@@ -88,13 +88,13 @@ class Watch:
     """Looks at observations as a reference period taught it to."""
 
     def __init__(self, reference: Panel) -> None:
-        self._network = Network.fit(reference)
-        local, level = self._raw(reference)
+        self._network, departures = Network.fit_transform(reference)
+        local, level = self._raw(reference, departures)
         self._local, self._level = _Usual.of(local), _Usual.of(level)
 
     def look(self, panel: Panel) -> Beyond:
         """At each day of a panel; the first BASE + WINDOW days only serve the others."""
-        local, level = self._raw(panel)
+        local, level = self._raw(panel, self._network.departures(panel))
         score = self._local.score(local)
         two_sided = np.array([kind == SHIFT for kind, _ in _STATISTICS])
         score = _foremost(np.where(two_sided, np.abs(score), score) / _BOUNDS)
@@ -113,9 +113,9 @@ class Watch:
             found.append(Alarm(days[-1].item(), since.item(), station, channel, kind, statistic, float(threshold)))
         return sorted(found, key=lambda alarm: -alarm.statistic / alarm.threshold)
 
-    def _raw(self, panel: Panel) -> tuple[Floats, Floats]:
+    def _raw(self, panel: Panel, departures: Floats) -> tuple[Floats, Floats]:
         """The statistics in no unit yet: (days, stations, _STATISTICS) and (days, 1, channels)."""
-        departure = np.clip(self._network.departures(panel), -_MOST, _MOST)
+        departure = np.clip(departures, -_MOST, _MOST)
         square = by_channel(departure**2)
         anomaly = by_channel(np.clip(self._network.anomalies(panel), -_MOST, _MOST))
         local = [_changed(by_channel(departure)), _grown(square), _grown(mean(square, axis=-1)[..., None])]

@@ -85,6 +85,11 @@ class Network:
     @classmethod
     def fit(cls, reference: Panel) -> "Network":
         """From a period in which the instruments are taken to be sound."""
+        return cls.fit_transform(reference)[0]
+
+    @classmethod
+    def fit_transform(cls, reference: Panel) -> tuple["Network", Floats]:
+        """The same, with the departures of that period."""
         readings, terms = _readings(reference), _harmonics(reference.days)
         season = np.full((terms.shape[1], *readings.shape[1:]), np.nan)
         for place in range(readings.shape[1]):
@@ -98,8 +103,9 @@ class Network:
         spread = np.sqrt(np.nansum(anomaly**2, axis=0) / np.where(count, count, np.nan))
         spread = np.where(spread > 0, spread, np.nan)
         unscaled = cls(season, spread, _correlations(anomaly), np.ones_like(spread))
-        scale = np.maximum(robust_spread(unscaled.departures(reference), 0.25), LEAST_SCALE)
-        return cls(season, spread, unscaled.likeness, scale)
+        departures = unscaled.departures(reference)
+        scale = np.maximum(robust_spread(departures, 0.25), LEAST_SCALE)
+        return cls(season, spread, unscaled.likeness, scale), departures / scale
 
     def anomalies(self, panel: Panel) -> Floats:
         """Readings less the season's, in units of their spread, (days, stations, watched)."""
@@ -111,38 +117,44 @@ class Network:
         expectation, (days, stations, watched): simple kriging with the reference's own correlations."""
         anomaly = self.anomalies(panel)
         found = np.full_like(anomaly, np.nan)
-        for column, place, near in self._neighbours:
+        bits = 1 << np.arange(NEIGHBOURS)
+        for column, (stations, near) in enumerate(self._neighbours):
             other = anomaly[:, near, column]
-            bits = 1 << np.arange(len(near))
-            patterns, row = np.unique(~np.isnan(other) @ bits, return_inverse=True)
-            weight, error = self._weights(column, place, near, (patterns[:, None] & bits) > 0)
-            expected = (np.nan_to_num(other) * weight[row]).sum(axis=1)
-            found[:, place, column] = (anomaly[:, place, column] - expected) / error[row]
+            heard = ~np.isnan(other) & (near >= 0)
+            pattern = heard @ bits + (np.arange(len(stations)) << NEIGHBOURS)
+            patterns, row = np.unique(pattern, return_inverse=True)
+            index = patterns >> NEIGHBOURS
+            weight, error = self._weights(column, stations[index], near[index], (patterns[:, None] & bits) > 0)
+            expected = (np.where(heard, other, 0) * weight[row]).sum(axis=-1)
+            found[:, stations, column] = (anomaly[:, stations, column] - expected) / error[row]
         scaled: Floats = found / self.scale
         return scaled
 
     @cached_property
-    def _neighbours(self) -> list[tuple[int, int, NDArray[np.intp]]]:
-        """For each column and station that is known, the stations most like it."""
+    def _neighbours(self) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        """For each watched field the stations that are known, (stations,), and those most like each,
+        (stations, NEIGHBOURS); -1 where there are fewer."""
         found = []
         for column, likeness in enumerate(self.likeness):
-            known = ~np.isnan(self.spread[:, column])
-            for place in np.flatnonzero(known):
-                order = np.argsort(-likeness[place], kind="stable")
-                near = order[(order != place) & known[order] & (likeness[place][order] > 0)][:NEIGHBOURS]
-                found.append((column, int(place), near))
+            known = np.flatnonzero(~np.isnan(self.spread[:, column]))
+            near = np.full((len(known), NEIGHBOURS), -1)
+            for index, place in enumerate(known):
+                order = known[np.argsort(-likeness[place, known], kind="stable")]
+                alike = order[(order != place) & (likeness[place, order] > 0)][:NEIGHBOURS]
+                near[index, : len(alike)] = alike
+            found.append((known, near))
         return found
 
     def _weights(
-        self, column: int, place: int, near: NDArray[np.intp], heard: NDArray[np.bool_]
+        self, column: int, place: NDArray[np.intp], near: NDArray[np.intp], heard: NDArray[np.bool_]
     ) -> tuple[Floats, Floats]:
-        """For each pattern of neighbours that are heard, (patterns, neighbours): their weights, 0 for those that are
-        not, and the error that they leave, (patterns,)."""
+        """For each pattern of neighbours `near` the `place` that are heard, (patterns, neighbours): their weights, 0
+        for those that are not, and the error that they leave, (patterns,)."""
         likeness = self.likeness[column]
-        towards = np.where(heard, likeness[place, near], 0)
+        towards = np.where(heard, likeness[place[:, None], near], 0)
         both = heard[:, :, None] & heard[:, None, :]
-        among = np.where(both, likeness[np.ix_(near, near)], 0) + RIDGE * np.eye(len(near))
-        among[:, range(len(near)), range(len(near))] += ~heard  # alone in its row: any number but 0 will do
+        among = np.where(both, likeness[near[:, :, None], near[:, None, :]], 0) + RIDGE * np.eye(NEIGHBOURS)
+        among[:, range(NEIGHBOURS), range(NEIGHBOURS)] += ~heard  # alone in its row: any number but 0 will do
         weight = np.linalg.solve(among, towards[..., None])[..., 0].astype(float)
         error: Floats = np.sqrt(np.maximum(1 - (weight * towards).sum(axis=1), LEAST_LEFT))
         return weight, error
@@ -168,9 +180,19 @@ def mean(values: Floats, axis: int) -> Floats:
 def robust_spread(values: Floats, tail: float) -> Floats:
     """The standard deviation that a normal distribution with these two quantiles, `tail` and 1 - `tail`, would have,
     along the first axis; NaN where nothing is known."""
-    known = (~np.isnan(values)).any(axis=0)
-    low, high = np.nanquantile(np.where(known, values, 0), [tail, 1 - tail], axis=0)
-    found: Floats = np.where(known, (high - low) / (2 * NormalDist().inv_cdf(1 - tail)), np.nan)
+    count = (~np.isnan(values)).sum(axis=0)
+    ordered = np.sort(values, axis=0)  # what is not known comes last; numpy's own nanquantile goes column by column
+    low, high = (_at(ordered, share * np.maximum(count - 1, 0)) for share in (tail, 1 - tail))
+    found: Floats = (high - low) / (2 * NormalDist().inv_cdf(1 - tail))
+    return found
+
+
+def _at(ordered: Floats, place: Floats) -> Floats:
+    """The values at these places along the first axis, between two where a place is."""
+    before = np.floor(place).astype(int)
+    after = np.ceil(place).astype(int)
+    low, high = (np.take_along_axis(ordered, index[None], axis=0)[0] for index in (before, after))
+    found: Floats = low + (high - low) * (place - before)
     return found
 
 

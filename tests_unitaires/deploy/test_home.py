@@ -84,6 +84,8 @@ def test_the_environment_finds_home_config_and_the_right_pythons(tmp_path: Path)
     assert Path(found["AIRFLOW__CORE__DAGS_FOLDER"], "training.py").is_file()
     assert found["METEO_GATEWAY__PORT"] == "1"
     assert "PYTHONPATH" not in found
+    assert found["MLFLOW_DISABLE_TELEMETRY"] == "true", "nobody outside is told what is done here"
+    assert found["AIRFLOW__USAGE_DATA_COLLECTION__ENABLED"] == "False"
 
 
 def test_the_socket_has_a_short_path_of_its_own_per_home(tmp_path: Path) -> None:

@@ -19,3 +19,8 @@ def test_the_dockerfile_copies_nothing_that_the_engine_is_not_given() -> None:
         known = re.sub(r"\$\{.*?\}.*", "", source).rstrip("/")
         assert any(known == allowed or known.startswith(f"{allowed}/") for allowed in given), source
         assert (REPOSITORY / known).exists(), source
+
+
+def test_no_image_tells_anybody_outside_what_it_does() -> None:
+    environment = re.findall(r"^ENV (.*)", (REPOSITORY / "deploy/images/Dockerfile").read_text(), re.MULTILINE)[-1]
+    assert "MLFLOW_DISABLE_TELEMETRY=true" in environment.split()

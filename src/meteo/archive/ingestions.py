@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, insert, select, update
+from sqlalchemy import Connection, Engine, RowMapping, bindparam, delete, insert, select, update
 
 from meteo.archive.merge import RowCounts
 from meteo.archive.tables import FILES, INGESTIONS, OBSERVATIONS
@@ -19,6 +19,25 @@ it all again, so that its bytes were let go."""
 
 RESUME_WITHIN = timedelta(hours=12)
 """A run that broke off longer ago is not gone on with: what it read may have been corrected since."""
+
+# What is said of every file is made once: SQLAlchemy takes as long to make a statement as to execute it.
+_LAST = (
+    select(FILES)
+    .where(FILES.c.source == bindparam("source"), FILES.c.name == bindparam("name"), FILES.c.state == STORED)
+    .order_by(FILES.c.id.desc())
+    .limit(1)
+)
+_FORGET = delete(FILES).where(FILES.c.run_id == bindparam("_run"), FILES.c.name == bindparam("_name"))
+_COUNT = (
+    update(INGESTIONS)
+    .where(INGESTIONS.c.id == bindparam("_run"))
+    .values(
+        {
+            name: INGESTIONS.c[name] + bindparam(f"_{name}")
+            for name in ("files", "bytes", *(each.name for each in fields(RowCounts)))
+        }
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -106,9 +125,8 @@ class Ingestions:
     def last_of(self, source: str, name: str, selection: str, reader: int) -> RowMapping | None:
         """The record of the file of that name when it was last stored, if the same was wanted of it and it was read the
         same way: what has not changed since brings nothing new."""
-        query = select(FILES).where(FILES.c.source == source, FILES.c.name == name[:200], FILES.c.state == STORED)
         with self._engine.connect() as connection:
-            last = connection.execute(query.order_by(FILES.c.id.desc()).limit(1)).mappings().first()
+            last = connection.execute(_LAST, {"source": source, "name": name[:200]}).mappings().first()
         return last if last is not None and (last["selection"], last["reader"]) == (selection, reader) else None
 
     def files(self) -> Sequence[RowMapping]:
@@ -121,15 +139,13 @@ class Ingestions:
 
 def note(connection: Connection, run_id: int, file: FileRecord, changes: RowCounts) -> None:
     """Record what became of one file, and count it in its run; its second word replaces its first."""
-    connection.execute(FILES.delete().where(FILES.c.run_id == run_id, FILES.c.name == file.name[:200]))
-    record = {**asdict(file), "name": file.name[:200]}
-    connection.execute(insert(FILES).values(run_id=run_id, at=datetime.now(UTC), **record, **asdict(changes)))
-    counts = asdict(changes) | ({"files": 1, "bytes": file.bytes} if file.state in (STORED, SAME) else {})
-    connection.execute(
-        update(INGESTIONS)
-        .where(INGESTIONS.c.id == run_id)
-        .values({name: INGESTIONS.c[name] + count for name, count in counts.items()})
-    )
+    name = file.name[:200]
+    connection.execute(_FORGET, {"_run": run_id, "_name": name})
+    record = {**asdict(file), "name": name, "run_id": run_id, "at": datetime.now(UTC)}
+    connection.execute(insert(FILES), [record | asdict(changes)])
+    files, size = (1, file.bytes) if file.state in (STORED, SAME) else (0, 0)
+    counts = {"files": files, "bytes": size, **asdict(changes)}
+    connection.execute(_COUNT, {"_run": run_id} | {f"_{counted}": count for counted, count in counts.items()})
 
 
 def refuse_mixture(connection: Connection, source: str) -> None:

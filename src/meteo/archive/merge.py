@@ -52,6 +52,18 @@ class Batch:
     quarantined: Sequence[Quarantined] = ()
 
 
+_STORED = (
+    select(OBSERVATIONS.c.station, OBSERVATIONS.c.day, OBSERVATIONS.c.site, *(OBSERVATIONS.c[name] for name in NAMES))
+    .where(OBSERVATIONS.c.station.in_(bindparam("stations", expanding=True)))
+    .where(OBSERVATIONS.c.day.between(bindparam("first"), bindparam("last")))
+)
+_UPDATE = (
+    update(OBSERVATIONS)
+    .where(OBSERVATIONS.c.station == bindparam("_station"))
+    .where(OBSERVATIONS.c.day == bindparam("_day"))
+)
+
+
 @dataclass(frozen=True)
 class Merged:
     """What a merge did; `touched` are the rows that are new or changed, as they were given."""
@@ -98,9 +110,8 @@ def merge(connection: Connection, batch: Batch, run_id: int, source: str, replac
         )
     if changed.any():
         updated = Observations(rows.station[again], rows.day[again], merged)[changed]
-        of_row = (OBSERVATIONS.c.station == bindparam("_station")) & (OBSERVATIONS.c.day == bindparam("_day"))
         connection.execute(
-            update(OBSERVATIONS).where(of_row),
+            _UPDATE,
             [
                 {"_station": keys[row][0], "_day": keys[row][1], "site": place[keys[row][0]], **items, **provenance}
                 for row, items in zip(again[changed], updated.items(), strict=True)
@@ -141,14 +152,9 @@ def _elsewhere(key: tuple[str, date], stored: str, given: str, row: Observations
 def _stored(
     connection: Connection, incoming: Observations
 ) -> tuple[dict[tuple[str, date], NDArray[np.float64]], dict[tuple[str, date], str]]:
-    query = (
-        select(
-            OBSERVATIONS.c.station, OBSERVATIONS.c.day, OBSERVATIONS.c.site, *(OBSERVATIONS.c[name] for name in NAMES)
-        )
-        .where(OBSERVATIONS.c.station.in_(np.unique(incoming.station).tolist()))
-        .where(OBSERVATIONS.c.day.between(incoming.day.min().item(), incoming.day.max().item()))
-    )
-    rows = connection.execute(query).all()
+    first, last = incoming.day.min().item(), incoming.day.max().item()
+    given = {"stations": np.unique(incoming.station).tolist(), "first": first, "last": last}
+    rows = connection.execute(_STORED, given).all()
     if not rows:
         return {}, {}
     names, days, sites, *columns = zip(*rows, strict=True)

@@ -20,7 +20,7 @@ async def _send(method: str, url: str, seconds: float, most_bytes: int, given: d
     try:
         async with (
             asyncio.timeout(seconds),
-            httpx.AsyncClient(verify=_tls(), trust_env=False, timeout=seconds, headers=_UNPACKED) as client,
+            httpx.AsyncClient(verify=tls(), trust_env=False, timeout=seconds, headers=_UNPACKED) as client,
             client.stream(method, url, **given) as answer,
         ):
             content = bytearray()
@@ -36,6 +36,6 @@ async def _send(method: str, url: str, seconds: float, most_bytes: int, given: d
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def tls() -> ssl.SSLContext:
     """Made once: it takes longer than a request."""
     return httpx.create_ssl_context()
