@@ -27,7 +27,7 @@ from rich.progress import Progress, TextColumn
 from sqlalchemy import select
 from supervision import memory_mb
 
-from meteo.forecasts.prediction_log import PREDICTIONS
+from meteo.forecasts.tables import PREDICTIONS
 from meteo.runtime.database import connect
 from meteo.station import stations
 

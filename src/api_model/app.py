@@ -17,7 +17,6 @@ from api_model.predictor import Predictor
 from api_model.serving import Serving
 from meteo.archive.store import ObservationStore
 from meteo.forecasts.prediction_log import PredictionLog
-from meteo.http.routing import DirectRoute
 from meteo.http.service import install_service
 from meteo.models.registry import Registry
 from meteo.runtime.service_tokens import ServiceTokens
@@ -70,8 +69,7 @@ def create_app(
     climates = lru_cache(_CLIMATES_KEPT)(registry.climate)
     micro_batcher = MicroBatcher(predictor, log, metrics)
     app.state.services = Services(serving, micro_batcher, batches, log, store, tokens, climates, minimum_outcomes)
-    app.add_middleware(DirectRoute, path="/predict", answer=forecasts.predict)
     install_service(app, collectors, missing, patience=PATIENCE)
-    for part in (forecasts, models, observations, ingestions):
-        app.include_router(part.router)
+    for router in (forecasts.direct, *(part.router for part in (forecasts, models, observations, ingestions))):
+        app.include_router(router)
     return app

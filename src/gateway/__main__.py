@@ -27,7 +27,7 @@ from gateway.tokens import AccessTokens
 from gateway.upstream import Upstream
 from gateway.users import Role, Users, bootstrap
 from meteo.archive import tables
-from meteo.forecasts import prediction_log
+from meteo.forecasts import tables as forecast_tables
 from meteo.runtime import job, logs, tracing
 from meteo.runtime.database import SERVICE, connect
 from meteo.runtime.private_files import keep_private
@@ -132,7 +132,7 @@ def migrate() -> None:
         done = {}
         for schema, address in (
             (tables.SCHEMA, settings.observations_url),
-            (prediction_log.SCHEMA, settings.predictions_url),
+            (forecast_tables.SCHEMA, settings.predictions_url),
             (gateway_tables.SCHEMA, settings.gateway_url),
         ):
             engine = connect(address)

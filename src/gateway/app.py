@@ -15,7 +15,6 @@ from gateway.endpoints import accounts, data, docs, drift, forecasts, models, pi
 from gateway.openapi import describe
 from gateway.upstream import Upstream
 from meteo.http.context import DEADLINE_SECONDS
-from meteo.http.routing import DirectRoute
 from meteo.http.service import install_service
 from meteo.runtime.threads import Threads
 
@@ -52,7 +51,6 @@ def create_app(services: Services, upstreams: Sequence[Upstream], body_limit: in
         redoc_url=None,
     )
     app.state.services = services
-    app.add_middleware(DirectRoute, path="/predict", answer=forecasts.predict_at_once)
     collectors = CollectorRegistry()
     seconds = Histogram(
         "upstream_request_duration_seconds",
@@ -63,6 +61,7 @@ def create_app(services: Services, upstreams: Sequence[Upstream], body_limit: in
     for upstream in upstreams:
         upstream.observe = seconds.labels(upstream.name.removeprefix("the ")).observe
     install_service(app, collectors, services.missing, body_limit, BODY_SECONDS, PATIENCE)
+    app.include_router(forecasts.direct)
     for part in (sessions, forecasts, pipelines, data, models, drift, accounts, docs, status):
         app.include_router(part.router)
     app.openapi = partial(describe, app)  # type: ignore[method-assign]

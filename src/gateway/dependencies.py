@@ -89,7 +89,7 @@ async def _predicting(
 
 
 async def predicting_user(request: Request) -> User:
-    """The permission `PredictingUser`, for a route that is answered before FastAPI resolves it."""
+    """The permission `PredictingUser`, for a `DirectRoute`."""
     current = await _current(request)
     return await _predicting(request, current, await _user(current))
 
@@ -97,6 +97,9 @@ async def predicting_user(request: Request) -> User:
 async def _no_store(response: Response) -> None:
     response.headers["Cache-Control"] = "no-store"
 
+
+SECURED: dict[str, object] = {"security": [{_BEARER.scheme_name: []}]}
+"""What OpenAPI says of a route that asks for its user itself."""
 
 NO_STORE = Depends(_no_store)
 """Of a route whose answer bears a secret: no cache on the way may keep it (RFC 6749, 5.1)."""

@@ -14,7 +14,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from gateway import tables as gateway_tables
 from meteo.archive import tables
-from meteo.forecasts import prediction_log
+from meteo.forecasts import tables as forecast_tables
 from meteo.runtime.database import connect
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -85,7 +85,7 @@ def test_the_audit_trail_can_only_grow_by_the_gateway(engines: dict[str, Engine]
         assert not may(engines[role], "SELECT * FROM audit"), role
 
 
-@pytest.mark.parametrize("metadata", [tables.METADATA, prediction_log.METADATA], ids=["observations", "predictions"])
+@pytest.mark.parametrize("metadata", [tables.METADATA, forecast_tables.METADATA], ids=["observations", "predictions"])
 def test_only_jobs_change_what_was_observed_and_foretold(engines: dict[str, Engine], metadata: Any) -> None:
     for table in metadata.tables:
         assert may(engines["jobs"], empty(table)), table
@@ -122,8 +122,8 @@ def test_a_service_starts_with_its_role_where_the_tables_are_up_to_date(engines:
     assert may(engines["retention"], "SELECT * FROM sessions")
     for role in ("api_model", "jobs"):
         tables.SCHEMA.upgrade(engines[role])
-        prediction_log.SCHEMA.upgrade(engines[role])
-        for table in (*tables.METADATA.tables, *prediction_log.METADATA.tables):
+        forecast_tables.SCHEMA.upgrade(engines[role])
+        for table in (*tables.METADATA.tables, *forecast_tables.METADATA.tables):
             assert may(engines[role], read(table)), (role, table)
 
 

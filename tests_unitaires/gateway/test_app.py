@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 
 from gateway.app import create_app
 from gateway.dependencies import Services, _admin, _current, _login
+from gateway.endpoints import forecasts
 from meteo.runtime import logs
 
 LogIn = Callable[[str], dict[str, str]]
@@ -18,7 +19,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def dependencies(services: Services) -> dict[str, set[Any]]:
-    """What each route depends on."""
+    """What each route depends on; one that asks for its user itself says so in the documentation."""
 
     def needed(dependant: Any) -> set[Any]:
         return {dependant.call}.union(*(needed(part) for part in dependant.dependencies))
@@ -29,6 +30,8 @@ def dependencies(services: Services) -> dict[str, set[Any]]:
         route = stack.pop()
         if isinstance(route, APIRoute):
             calls = needed(route.dependant)
+            if (route.openapi_extra or {}).get("security"):
+                calls.add(_current)
             found.update({f"{method} {route.path_format}": calls for method in route.methods or ()})
         elif hasattr(route, "original_router"):
             stack.extend(route.original_router.routes)
@@ -50,6 +53,14 @@ def test_every_route_is_for_whom_the_table_says(services: Services) -> None:
             allowed = [role for role, mark in zip(("anyone", "user", "admin"), cells[1:], strict=True) if mark == "yes"]
             told[cells[0]] = allowed[0]
     assert permissions(services) == told
+
+
+def test_a_route_that_asks_for_its_user_itself_does(client: httpx.Client) -> None:
+    itself = [route for route in forecasts.direct.routes if isinstance(route, APIRoute)]
+    assert [route.path for route in itself] == ["/predict"]
+    for route in itself:
+        answer = client.post(route.path, json={})
+        assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
 
 
 def test_an_api_key_may_call_what_the_page_says(

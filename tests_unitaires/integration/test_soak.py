@@ -9,7 +9,7 @@ import pytest
 import soak
 from sqlalchemy import select
 
-from meteo.forecasts.prediction_log import PREDICTIONS
+from meteo.forecasts.tables import PREDICTIONS
 from meteo.runtime.database import connect
 
 SECONDS = 20

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from gateway.circuit_breaker import CircuitBreaker
-from meteo.forecasts.prediction_log import PREDICTIONS
+from meteo.forecasts.tables import PREDICTIONS
 from meteo.runtime.database import connect
 
 PREDICTION = {"station": "Sydney", "date": "2020-02-10", "observation": {"humidity_3pm": 80}}

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, select
 
-from meteo.forecasts.prediction_log import DAILY_FORECASTS, PREDICTIONS, PredictionLog
+from meteo.forecasts.prediction_log import PredictionLog
+from meteo.forecasts.tables import DAILY_FORECASTS, PREDICTIONS
 from meteo.runtime.database import connect
 from monitoring.__main__ import housekeeping
 

@@ -16,7 +16,8 @@ from api_model.neighbour_cache import Neighbours
 from api_model.predictor import Predictor
 from meteo.archive.store import ObservationStore
 from meteo.forecasts.daily_forecasts import forecasts
-from meteo.forecasts.prediction_log import PREDICTIONS, PredictionLog, Record, new_id
+from meteo.forecasts.prediction_log import PredictionLog, Record, new_id
+from meteo.forecasts.tables import PREDICTIONS
 from meteo.observation import INDEX, Observations
 from meteo.runtime.database import connect
 from meteo.runtime.service_tokens import Caller, ServiceTokens

@@ -12,16 +12,16 @@ from meteo.forecasts.live_quality import By
 from meteo.http.date_range import Days
 from meteo.http.problems import problem_response
 from meteo.http.requests import BATCH_ROWS, JSON, read_body, read_json, request_id
-from meteo.http.routing import Route
+from meteo.http.routing import DirectRoute, Route
 from meteo.schemas.base import Day
 from meteo.schemas.forecasts import Forecast, PastPrediction, PredictRequest
 from meteo.schemas.models import LiveQuality
 
-router = APIRouter(route_class=Route)
+router, direct = APIRouter(route_class=Route), APIRouter(route_class=DirectRoute)
 
 
+@direct.post("/predict", response_model=None)
 async def predict(request: Request) -> Response:
-    """Answers `POST /predict`, before the framework."""
     current = await caller(request)
     asked = await read_json(request, PredictRequest)
     answer = await services(request).micro_batcher.predict(asked, request_id(request), current.subject)

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from gateway.dependencies import CurrentCaller, CurrentUser, PredictingUser, Wired, predicting_user, services
+from gateway.dependencies import SECURED, CurrentCaller, CurrentUser, PredictingUser, Wired, predicting_user, services
 from meteo.errors import TooManyRequests, UpstreamFailed
 from meteo.http.date_range import Days
 from meteo.http.openapi import documented_body
 from meteo.http.requests import BATCH_ROWS, JSON, ROWS_LEFT, read_body
-from meteo.http.routing import Route
+from meteo.http.routing import DirectRoute, Route
 from meteo.schemas.base import Day
 from meteo.schemas.forecasts import BatchError, Forecast, PastPrediction, Prediction, PredictRequest
 from meteo.schemas.models import ModelCard
@@ -20,6 +20,7 @@ from meteo.schemas.observations import DayBody, StationBody
 from meteo.station import station as known_station
 
 router = APIRouter(route_class=Route, tags=["weather"])
+direct = APIRouter(route_class=DirectRoute, tags=["weather"])
 BATCH_SECONDS = 120.0
 CSV = "text/csv"
 
@@ -52,17 +53,14 @@ async def observations(request: Request, station: str, user: CurrentUser, wired:
     )
 
 
-@router.post("/predict", response_model=Prediction, openapi_extra=documented_body(PredictRequest))
-async def predict(request: Request, user: PredictingUser, wired: Wired) -> Response:
+@direct.post("/predict", response_model=Prediction, openapi_extra=documented_body(PredictRequest) | SECURED)
+async def predict(request: Request) -> Response:
     """The chance of more than 1.0 mm of rain from 9am of `date` to 9am of the next day, on the station's clock."""
+    user = await predicting_user(request)
     content = await read_body(request, JSON)
-    answer = await wired.model_api.ask(request, user, Prediction, "POST", "predict", content=content)
-    return _with_rate(request, answer)
-
-
-async def predict_at_once(request: Request) -> Response:
-    """The same, for a route that goes round the framework: most requests are of this kind."""
-    return await predict(request, await predicting_user(request), services(request))
+    answer = await services(request).model_api.ask(request, user, Prediction, "POST", "predict", content=content)
+    answer.headers.update(request.state.rate)
+    return answer
 
 
 @router.post(
@@ -120,8 +118,3 @@ async def predictions(
 async def model(request: Request, user: CurrentUser, wired: Wired) -> Response:
     """The served model's card."""
     return await wired.model_api.ask(request, user, ModelCard, "GET", "model")
-
-
-def _with_rate(request: Request, answer: Response) -> Response:
-    answer.headers.update(request.state.rate)
-    return answer

@@ -26,7 +26,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from meteo.archive.store import ObservationStore
-from meteo.forecasts.prediction_log import DAILY_FORECASTS, PREDICTIONS, SMOKE_TEST
+from meteo.forecasts.prediction_log import SMOKE_TEST
+from meteo.forecasts.tables import DAILY_FORECASTS, PREDICTIONS
 from meteo.observation import RAIN_THRESHOLD_MM, Floats, rain_period
 from meteo.runtime.database import UtcDateTime, writing
 from meteo.station import stations

@@ -16,7 +16,8 @@ from meteo.features.climatology import Climate
 from meteo.forecasts import verification
 from meteo.forecasts.daily_forecasts import forecasts, forget, forget_days
 from meteo.forecasts.live_quality import Quality, quality
-from meteo.forecasts.prediction_log import DAILY_FORECASTS, PREDICTIONS, SMOKE_TEST, PredictionLog, Record
+from meteo.forecasts.prediction_log import SMOKE_TEST, PredictionLog, Record
+from meteo.forecasts.tables import DAILY_FORECASTS, PREDICTIONS
 from meteo.observation import Observations
 from meteo.runtime.database import connect, writing
 

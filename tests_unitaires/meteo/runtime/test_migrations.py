@@ -8,11 +8,11 @@ from sqlalchemy import inspect, text
 from gateway import tables as gateway_tables
 from meteo.archive import tables
 from meteo.archive.store import ObservationStore
-from meteo.forecasts import prediction_log
+from meteo.forecasts import tables as forecast_tables
 from meteo.runtime.database import connect
 from meteo.runtime.migrations import Schema
 
-SCHEMAS = [tables.SCHEMA, prediction_log.SCHEMA, gateway_tables.SCHEMA]
+SCHEMAS = [tables.SCHEMA, forecast_tables.SCHEMA, gateway_tables.SCHEMA]
 
 
 @pytest.mark.parametrize("schema", SCHEMAS, ids=lambda schema: schema.name)
