@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import bindparam, select, text, update
 
 from gateway.dependencies import Services
-from gateway.tables import API_KEYS, SCHEMA
+from gateway.tables import API_KEYS, SCHEMA, USERS
+from meteo.errors import NotAuthenticated
 from meteo.runtime.database import UtcDateTime, connect, writing
 
 LogIn = Callable[[str], dict[str, str]]
@@ -141,3 +142,61 @@ def test_the_number_of_keys_is_bounded(client: httpx.Client, log_in: LogIn) -> N
     ann = log_in("ann")
     made = [client.post("/me/keys", json={"label": str(number)}, headers=ann).status_code for number in range(21)]
     assert made == [201] * 20 + [409]
+
+
+def test_one_key_is_revoked_and_the_others_are_not(client: httpx.Client, log_in: LogIn) -> None:
+    ann = log_in("ann")
+    gone, kept = (client.post("/me/keys", json={"label": label}, headers=ann).json() for label in ("gone", "kept"))
+    assert client.delete(f"/me/keys/{gone['prefix']}", headers=ann).status_code == 204
+    assert client.get("/me", headers={"Authorization": f"Bearer {kept['key']}"}).status_code == 200
+    again = client.delete(f"/me/keys/{gone['prefix']}", headers=ann).json()
+    assert again["detail"] == f"you have no key {gone['prefix']}"
+    anybodys = client.delete(f"/admin/keys/{gone['prefix']}", headers=log_in("root")).json()
+    assert anybodys["detail"] == f"there is no key {gone['prefix']}"
+
+
+def test_a_key_is_made_only_while_the_session_that_asks_lives(client: httpx.Client, services: Services) -> None:
+    over, alive = (bearer(client, "ann", PASSWORD) for _ in range(2))
+    session = services.sessions._look_up(over["Authorization"])[0].session
+    assert session is not None
+    services.sessions.revoke(session)
+    with pytest.raises(NotAuthenticated):
+        services.keys.create("ann", session, "late", 1)
+    assert client.post("/me/keys", json={"label": "in time"}, headers=alive).status_code == 201
+
+
+def test_making_a_key_clears_away_ones_own_that_have_expired_and_nobody_elses(services: Services) -> None:
+    sessions = {}
+    for name in ("ann", "root"):
+        user = services.users._verify(name, PASSWORD)
+        assert user is not None
+        pair, _ = services.sessions.open(user)
+        sessions[name] = str(services.sessions._look_up(f"Bearer {pair.access_token}")[0].session)
+        services.keys.create(name, sessions[name], "old", 1)
+    services.keys.create("ann", sessions["ann"], "still good", 1)
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    with writing(services.keys._engine) as connection:
+        connection.execute(update(API_KEYS).where(API_KEYS.c.label == "old").values(expires_at=past))
+    services.keys.create("ann", sessions["ann"], "new", 1)
+    assert {(key.username, key.label) for key in services.keys.all()} == {
+        ("ann", "still good"), ("ann", "new"), ("root", "old"),
+    }  # fmt: skip
+
+
+def test_a_key_of_an_account_that_is_disabled_without_losing_its_keys_is_refused(
+    client: httpx.Client, log_in: LogIn, services: Services
+) -> None:
+    made = client.post("/me/keys", json={"label": "x"}, headers=log_in("ann")).json()["key"]
+    with writing(services.keys._engine) as connection:
+        connection.execute(update(USERS).where(USERS.c.username == "ann").values(enabled=False))
+    assert client.get("/me", headers={"Authorization": f"Bearer {made}"}).status_code == 401
+
+
+def test_a_key_waits_for_the_change_of_a_given_password(
+    client: httpx.Client, log_in: LogIn, services: Services
+) -> None:
+    made = client.post("/me/keys", json={"label": "x"}, headers=log_in("ann")).json()["key"]
+    with writing(services.keys._engine) as connection:
+        connection.execute(update(USERS).where(USERS.c.username == "ann").values(must_change=True))
+    answer = client.get("/stations", headers={"Authorization": f"Bearer {made}"})
+    assert (answer.status_code, "change it first" in answer.json()["detail"]) == (403, True)

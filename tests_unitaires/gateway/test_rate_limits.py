@@ -88,3 +88,59 @@ def test_where_nobody_can_count_nobody_is_let_through() -> None:
     for question in (away.prediction(ANN, program=False), away.attempt("ann", "192.0.2.1")):
         with pytest.raises(Unavailable, match="the store of rate limits does not answer"):
             asyncio.run(question)
+
+
+def test_sign_ups_are_counted_by_peer_and_apart_from_failed_logins(limiter: Limiter) -> None:
+    async def sign_up(peer: str, times: int) -> None:
+        for _ in range(times):
+            await limiter.sign_up(peer)
+
+    asyncio.run(sign_up("192.0.2.7", 5))
+    with pytest.raises(TooManyRequests, match="too many accounts from your address"):
+        asyncio.run(sign_up("192.0.2.7", 1))
+    asyncio.run(sign_up("192.0.2.8", 1))
+    asyncio.run(limiter.attempt("frank", "192.0.2.7"))
+
+
+def test_wrong_passwords_of_a_known_session_are_counted_apart(limiter: Limiter) -> None:
+    async def guess(session: str | None, times: int) -> None:
+        for _ in range(times):
+            await limiter.guess("grace", session)
+
+    asyncio.run(guess(None, 3))
+    asyncio.run(guess("her own", 3))
+    with pytest.raises(TooManyRequests):
+        asyncio.run(guess("her own", 1))
+    asyncio.run(guess("another of hers", 1))
+    asyncio.run(limiter.succeeded("grace", "her own"))
+    asyncio.run(guess("her own", 3))
+    with pytest.raises(TooManyRequests):
+        asyncio.run(guess(None, 1))
+
+
+def test_programs_do_not_use_up_what_their_owner_may_ask(limiter: Limiter) -> None:
+    async def left() -> list[str]:
+        ask = (limiter.prediction(User("heidi", "user", True), program) for program in (True, True, False))
+        return [(await asked)["RateLimit-Remaining"] for asked in ask]
+
+    assert asyncio.run(left()) == ["3", "2", "1"]
+
+
+def test_rows_are_counted_by_who_asks_and_refused_before_they_are_scored() -> None:
+    limiter = Limiter(Rates(batch_rows_user="10/hour", batch_rows_admin="100/hour"))
+    ivan, judy = User("ivan", "user", True), User("judy", "user", True)
+
+    async def asked() -> list[int]:
+        await limiter.rows(ivan, program=False, count=7)
+        of_all = (ivan, False), (ivan, True), (judy, False)
+        return [await limiter.rows_left(user, program) for user, program in of_all]
+
+    assert asyncio.run(asked()) == [3, 100, 10]
+    with pytest.raises(TooManyRequests, match="1,000 rows are more than is left to you: 100 per 1 hour") as refusal:
+        asyncio.run(limiter.refuse_rows(ivan, program=True, count=1000))
+    assert refusal.value.limit == 100
+
+
+def test_what_counts_in_memory_is_there_and_has_nothing_to_close(limiter: Limiter) -> None:
+    assert asyncio.run(limiter.missing()) is None
+    asyncio.run(limiter.close())
