@@ -51,7 +51,6 @@ class Predictor:
         self.neighbours = neighbours
         self._model: Model | None = None
         self._others: dict[str, Model] = {}
-        self._names: dict[str, ModelName] = {}
         self._forecasts: dict[date, tuple[Model, Surroundings, Forecast]] = {}
         self._loading = threading.Lock()
         self.problem: str | None = "no model has been loaded yet"
@@ -221,10 +220,7 @@ class Predictor:
         )
 
     def _name(self, version: str) -> ModelName:
-        known = self._names.get(version)
-        if known is None:
-            known = self._names[version] = ModelName(name=self._cache.source.name, version=version)
-        return known
+        return ModelName(name=self._cache.source.name, version=version)
 
 
 def check(request: PredictRequest, now: datetime) -> None:

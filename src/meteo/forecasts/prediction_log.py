@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Engine, func, insert, select
+from sqlalchemy import Connection, Engine, func, insert, select
 
 from meteo.errors import Unavailable
 from meteo.forecasts.tables import PREDICTIONS, SCHEMA
@@ -50,7 +50,6 @@ class PredictionLog:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._insert = _Insert(engine.dialect)
         self._connection: Connection | None = None
         self._waiting: queue.SimpleQueue[tuple[Sequence[Record], Done] | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write, name="prediction-log", daemon=True)
@@ -104,7 +103,8 @@ class PredictionLog:
             if self._connection is None:
                 self._connection = self.engine.connect().execution_options(writes=True)
             with self._connection.begin():
-                self._insert(self._connection, [record for records, _ in group for record in records])
+                rows = [vars(record) for records, _ in group for record in records]
+                self._connection.execute(insert(PREDICTIONS), rows)
         except Exception as error:
             self._disconnect()
             failure = Unavailable("the prediction could not be recorded, so it is not given")
@@ -118,28 +118,6 @@ class PredictionLog:
             self._connection.invalidate()
             self._connection.close()
             self._connection = None
-
-
-class _Insert:
-    """The table's INSERT, compiled once: what SQLAlchemy would do again for every group."""
-
-    def __init__(self, dialect: Dialect) -> None:
-        self._statement = str(insert(PREDICTIONS).compile(dialect=dialect))
-        self._positional = dialect.positional
-        self._columns = [
-            (column.name, column.type.dialect_impl(dialect).bind_processor(dialect)) for column in PREDICTIONS.columns
-        ]
-
-    def __call__(self, connection: Connection, records: Sequence[Record]) -> None:
-        rows = []
-        for record in records:
-            known = vars(record)
-            rows.append([process(known[name]) if process else known[name] for name, process in self._columns])
-        if self._positional:
-            connection.exec_driver_sql(self._statement, [tuple(row) for row in rows])
-        else:
-            names = [name for name, _ in self._columns]
-            connection.exec_driver_sql(self._statement, [dict(zip(names, row, strict=True)) for row in rows])
 
 
 def new_id() -> str:

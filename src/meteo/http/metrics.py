@@ -11,8 +11,6 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
-_LABELS_KNOWN = 500
-
 
 class HttpMetrics:
     """Rate, errors and duration by route."""
@@ -28,16 +26,9 @@ class HttpMetrics:
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
         )
 
-        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
-
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
-        found = self._known.get((method, route, status))
-        if found is None:
-            found = self._requests.labels(method, route, status), self._seconds.labels(method, route)
-            if len(self._known) < _LABELS_KNOWN:
-                self._known[method, route, status] = found
-        found[0].inc()
-        found[1].observe(seconds)
+        self._requests.labels(method, route, status).inc()
+        self._seconds.labels(method, route).observe(seconds)
 
 
 def exposition(registry: CollectorRegistry) -> bytes:
