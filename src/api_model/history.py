@@ -26,12 +26,12 @@ def past_predictions(
 ) -> list[PastPrediction]:
     """The newest predictions first, of one person unless `subject` is None, joined with the next day's rainfall."""
     place = known_station(station).name if station else None
-    found = records(log, *days, subject=subject, station=place, newest=limit)
-    if not found:
+    logged = records(log, *days, subject=subject, station=place, newest=limit)
+    if not logged:
         return []
-    after = [record.day + timedelta(days=1) for record in found]
-    fell = store.rainfall(min(after), max(after), sorted({record.station for record in found}))
-    amounts = [fell.get((record.station, day)) for record, day in zip(found, after, strict=True)]
+    after = [record.day + timedelta(days=1) for record in logged]
+    fell = store.rainfall(min(after), max(after), sorted({record.station for record in logged}))
+    amounts = [fell.get((record.station, day)) for record, day in zip(logged, after, strict=True)]
     return [
         PastPrediction(
             prediction_id=record.prediction_id,
@@ -47,7 +47,7 @@ def past_predictions(
             rainfall=amount,
             rained=None if amount is None else amount > RAIN_THRESHOLD_MM,
         )
-        for record, amount in zip(found, amounts, strict=True)
+        for record, amount in zip(logged, amounts, strict=True)
     ]
 
 

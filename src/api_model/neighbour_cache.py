@@ -133,12 +133,12 @@ class Neighbours:
 
 
 def _seen(known: _Day, name: str, day: date) -> NeighbourReadings:
-    found = known.seen.get(name)
-    if found is None:
+    readings = known.seen.get(name)
+    if readings is None:
         where, when = np.array([name]), np.array([day], "datetime64[D]")
         used = int(known.around.used(where, when)[0])
-        found = known.seen[name] = NeighbourReadings(known.around.columns(where, when), used, period(name, day))
-    return found
+        readings = known.seen[name] = NeighbourReadings(known.around.columns(where, when), used, period(name, day))
+    return readings
 
 
 @lru_cache(10_000)

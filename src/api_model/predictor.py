@@ -98,12 +98,12 @@ class Predictor:
         """The champion, or the published version asked for; loading one may take seconds."""
         if version is None or (self._model is not None and version == self._model.version):
             return self.model
-        found = self._others.get(version)
-        if found is None:
+        model = self._others.get(version)
+        if model is None:
             with self._loading:
-                found = self._others.get(version) or self._cache.load(self._cache.source.get(version))
-                self._others = {**dict(list(self._others.items())[-3:]), version: found}
-        return found
+                model = self._others.get(version) or self._cache.load(self._cache.source.get(version))
+                self._others = {**dict(list(self._others.items())[-3:]), version: model}
+        return model
 
     def basis(self, request: PredictRequest, now: datetime | None = None) -> Basis | None:
         """What `predict_many` needs for this answer; None where something must first be loaded, read or explained, by
@@ -177,10 +177,10 @@ class Predictor:
         row_of = {name: row for row, name in enumerate(stored.station.tolist())}
         chance = model.probability(model.matrix(stored, around)) if len(stored) else np.empty(0)
         used = around.used(stored.station, stored.day)
-        found = []
+        forecasts = []
         for place in stations().values():
             row = row_of.get(place.name)
-            found.append(
+            forecasts.append(
                 StationForecast(
                     station=place.name,
                     period=period(place.name, day),
@@ -195,7 +195,7 @@ class Predictor:
             model=self._name(model.version),
             threshold=model.card.threshold,
             simulated=model.card.simulated,
-            stations=found,
+            stations=forecasts,
         )
 
     def answer(

@@ -40,17 +40,17 @@ class Services:
 
 
 def services(request: Request) -> Services:
-    found: Services = request.app.state.services
-    return found
+    wired: Services = request.app.state.services
+    return wired
 
 
 _BEARER = OAuth2PasswordBearer("token", refreshUrl="token/refresh", auto_error=False)
 
 
 async def _current(request: Request, _: Annotated[str | None, Security(_BEARER)] = None) -> Current:
-    found = await services(request).sessions.current(request.headers.get("authorization"))
-    add_log_fields(request, user=found.user.username)
-    return found
+    current = await services(request).sessions.current(request.headers.get("authorization"))
+    add_log_fields(request, user=current.user.username)
+    return current
 
 
 async def _login(current: Annotated[Current, Depends(_current)]) -> Login:

@@ -55,9 +55,9 @@ class StreamedAnswer(Response):
     async def _pass(self, send: Send) -> None:
         async with self._asking as answer:
             self._upstream.record_success()
-            found = await self._headers_of(answer.status, answer.headers)
+            headers = await self._headers_of(answer.status, answer.headers)
             del self.headers["content-length"]
-            self.headers.update(found)
+            self.headers.update(headers)
             await send({"type": "http.response.start", "status": answer.status, "headers": self.raw_headers})
             try:
                 async for chunk in self._upstream.chunks(answer):

@@ -126,12 +126,12 @@ class Sessions:
         known = self._known.get(given)
         if known and known[0] == state and time.time() < known[1]:
             return known[2]
-        found, until = await asyncio.get_running_loop().run_in_executor(self._readers, self._look_up, given)
+        current, until = await asyncio.get_running_loop().run_in_executor(self._readers, self._look_up, given)
         if state is not None:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
-            self._known[given] = (state, until, found)
-        return found
+            self._known[given] = (state, until, current)
+        return current
 
     def _look_up(self, authorization: str) -> tuple[Current, float]:
         """Who asks, and until when that holds if nothing changes."""

@@ -31,9 +31,9 @@ class CellReader(dict[str, "float | np.datetime64"]):
 
 
 def read_day(text: str) -> np.datetime64:
-    found = _DAY.fullmatch(text.strip())
+    match = _DAY.fullmatch(text.strip())
     try:
-        return np.datetime64(date(*(int(part) for part in found.groups())), "D") if found else _no_day(text)
+        return np.datetime64(date(*(int(part) for part in match.groups())), "D") if match else _no_day(text)
     except ValueError:
         return _no_day(text)
 

@@ -117,17 +117,17 @@ class Suspicion:
 
 
 def _persistent(rows: Observations) -> list[tuple[int, str, str, str]]:
-    found = []
+    flags = []
     next_day = np.diff(rows.day) == np.timedelta64(1, "D")
     for name in VARYING:
         value = rows.column(name)
         same = (np.diff(value) == 0) & next_day & (value[1:] != SATURATED.get(name, np.nan))
         run = _run_lengths(same)
-        found += [
+        flags += [
             (row + 1, name, "persistence", f"the same reading on {PERSISTENT_DAYS} days or more in a row")
             for row in np.flatnonzero(run >= PERSISTENT_DAYS - 1).tolist()
         ]
-    return found
+    return flags
 
 
 def _run_lengths(same: NDArray[np.bool_]) -> NDArray[np.intp]:

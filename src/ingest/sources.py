@@ -75,15 +75,15 @@ class FileSource:
         for path in paths:
             if not path.exists():
                 raise InvalidInput(f"path: {path} does not exist", [("path", "does not exist")])
-        found: list[tuple[str, Path]] = [
+        files: list[tuple[str, Path]] = [
             (below.relative_to(path).as_posix(), below)
             for path in paths
             if path.is_dir()
             for below in _files_below(path)
         ]
-        found += [(path.name, path) for path in paths if not path.is_dir()]
-        often = Counter(name for name, _ in found)
-        self._paths = {path.as_posix() if often[name] > 1 else name: path for name, path in found}
+        files += [(path.name, path) for path in paths if not path.is_dir()]
+        often = Counter(name for name, _ in files)
+        self._paths = {path.as_posix() if often[name] > 1 else name: path for name, path in files}
         self.total = len(self._paths)
 
     def files(self, done: Container[str], known: Callable[[str], Known | None]) -> Generator[Found]:

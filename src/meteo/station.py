@@ -55,7 +55,7 @@ class Station:
 def stations() -> dict[str, Station]:
     """All stations by name, in alphabetical order."""
     with files("meteo").joinpath("stations.csv").open(encoding="utf-8") as text:
-        found = [
+        table = [
             Station(
                 row["name"],
                 row["state"],
@@ -72,7 +72,7 @@ def stations() -> dict[str, Station]:
             )
             for row in csv.DictReader(text)
         ]
-    return {station.name: station for station in sorted(found, key=lambda station: station.name)}
+    return {station.name: station for station in sorted(table, key=lambda station: station.name)}
 
 
 @cache
@@ -87,10 +87,10 @@ def by_product() -> dict[str, Station]:
 
 def station(name: str) -> Station:
     """The station of that exact name; UnknownStation carries the nearest names."""
-    found = stations().get(name)
-    if found is None:
+    known = stations().get(name)
+    if known is None:
         raise UnknownStation(name, nearest(name))
-    return found
+    return known
 
 
 def nearest(name: str, limit: int = 3) -> list[str]:

@@ -86,15 +86,15 @@ def _run(settings: Settings) -> dict[str, Any]:
     foretold = forecasts(engine, store, since, None)
     minimum = settings.monitoring.minimum_outcomes
     registry = Registry.of(settings)
-    found = quality(foretold, minimum, registry.climate)
+    measured = quality(foretold, minimum, registry.climate)
     retrain = decide(foretold, champion_of(registry), datetime.now(UTC), minimum, settings.monitoring.cooldown_days)
     drift = find(observations, newest_inputs(engine, week, newest))
     client = MlflowClient(settings.mlflow.address)
-    run = _publish(client, settings.monitoring.experiment, found, drift, settings.monitoring.page_days)
+    run = _publish(client, settings.monitoring.experiment, measured, drift, settings.monitoring.page_days)
     return {
         "mlflow_run": run,
         "forecasts": int(foretold.n.sum()),
-        "quality": [asdict(scores) for scores in found],
+        "quality": [asdict(scores) for scores in measured],
         "drift": drift.summary(),
         "retrain": asdict(retrain),
     }
@@ -120,14 +120,14 @@ def clean(settings: Settings, now: datetime) -> dict[str, int]:
 
 def champion_of(registry: Registry) -> Champion | None:
     """What serves, and what was promised of it; UpstreamFailed where that is no figure."""
-    found = registry.find("champion")
-    if found is None:
+    champion = registry.find("champion")
+    if champion is None:
         return None
-    promised = found.tags.get("brier_skill")
+    promised = champion.tags.get("brier_skill")
     return Champion(
-        found.version,
-        datetime.fromtimestamp(found.created_at_ms / 1000, UTC),
-        climatologies([found.version], registry.climate).get(found.version),
+        champion.version,
+        datetime.fromtimestamp(champion.created_at_ms / 1000, UTC),
+        climatologies([champion.version], registry.climate).get(champion.version),
         None if promised is None else checked(MLFLOW, promised, FiniteFloat),
     )
 
@@ -147,12 +147,12 @@ def _readings(summary: job.Summary) -> Iterable[Reading]:
             if scores[name] is not None:
                 yield Reading(f"meteo_live_{name}", f"Live {name} of served predictions", scores[name], version)
     for side in REPORTS:
-        found = summary["drift"][side]
+        drift = summary["drift"][side]
         yield Reading(
-            "meteo_drift_share", "Share of fields whose distribution is not the season's", found["share"], {"of": side}
+            "meteo_drift_share", "Share of fields whose distribution is not the season's", drift["share"], {"of": side}
         )
-        yield Reading("meteo_drift_alarms", "Drift alarms of the newest day", len(found["alarms"]), {"of": side})
-        for alarm in found["alarms"]:
+        yield Reading("meteo_drift_alarms", "Drift alarms of the newest day", len(drift["alarms"]), {"of": side})
+        for alarm in drift["alarms"]:
             labels = {"of": side, **{name: str(alarm[name]) for name in ("station", "channel", "kind", "since")}}
             yield Reading(
                 "meteo_drift_alarm",

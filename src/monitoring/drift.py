@@ -102,7 +102,7 @@ class Watch:
 
     def alarms(self, panel: Panel) -> list[Alarm] | None:
         """Those of the panel's last day, the gravest first; None when no station's readings could be judged."""
-        days, found = panel.days, []
+        days, alarms = panel.days, []
         seen = self.look(panel)
         if np.isnan(seen.local[-1]).all():
             return None
@@ -110,8 +110,8 @@ class Watch:
             quiet = np.flatnonzero(~(share >= 1))
             since = days[quiet[-1] + 1 if len(quiet) else 0]
             statistic = round(float(share[-1] * threshold), 2)
-            found.append(Alarm(days[-1].item(), since.item(), station, channel, kind, statistic, float(threshold)))
-        return sorted(found, key=lambda alarm: -alarm.statistic / alarm.threshold)
+            alarms.append(Alarm(days[-1].item(), since.item(), station, channel, kind, statistic, float(threshold)))
+        return sorted(alarms, key=lambda alarm: -alarm.statistic / alarm.threshold)
 
     def _raw(self, panel: Panel, departures: Floats) -> tuple[Floats, Floats]:
         """The statistics in no unit yet: (days, stations, _STATISTICS) and (days, 1, channels)."""
@@ -159,8 +159,8 @@ class _Usual:
         return cls(centre, np.maximum(spread, 0.8 * typical))
 
     def score(self, raw: Floats) -> Floats:
-        found: Floats = (raw - self.centre) / self.spread
-        return found
+        score: Floats = (raw - self.centre) / self.spread
+        return score
 
 
 def _trailing(values: Floats, days: int) -> tuple[Floats, NDArray[np.intp]]:
@@ -184,14 +184,14 @@ def _compared(values: Floats) -> tuple[Floats, Floats, NDArray[np.intp]]:
 
 def _changed(values: Floats) -> Floats:
     recent, before, days = _compared(values)
-    found: Floats = recent - before * days / (days + BASE_NEEDED)
-    return found
+    change: Floats = recent - before * days / (days + BASE_NEEDED)
+    return change
 
 
 def _grown(squares: Floats) -> Floats:
     recent, before, _ = _compared(squares)
-    found: Floats = np.log(recent + 0.1) - np.log(before + 0.1)
-    return found
+    growth: Floats = np.log(recent + 0.1) - np.log(before + 0.1)
+    return growth
 
 
 def _foremost(share: Floats) -> Floats:
@@ -222,9 +222,9 @@ def _stuck(panel: Panel) -> Floats:
         length = np.where(known, np.where(today == held, length + 1, 1), length)
         held = np.where(known, today, held)
         run[day] = np.where(known & (held < may_rest), length, 0)
-    found = np.zeros_like(panel.values)
-    found[..., [INDEX[name] for name in names]] = run / np.array(list(STUCK_DAYS.values()))
-    return found
+    shares = np.zeros_like(panel.values)
+    shares[..., [INDEX[name] for name in names]] = run / np.array(list(STUCK_DAYS.values()))
+    return shares
 
 
 def _vanished(panel: Panel) -> Floats:
@@ -235,5 +235,5 @@ def _vanished(panel: Panel) -> Floats:
     _, count = _trailing(np.where(known, 0.0, np.nan), BASE)
     gone = days - last
     usual = (gone < BASE / 2) & (count >= VANISHED_SHARE * (BASE - gone))
-    found: Floats = np.where((last >= 0) & usual, gone / VANISHED_DAYS, 0.0)
-    return found
+    shares: Floats = np.where((last >= 0) & usual, gone / VANISHED_DAYS, 0.0)
+    return shares

@@ -68,8 +68,8 @@ class Column:
 def same_season(days: NDArray[np.datetime64], middle: np.datetime64) -> NDArray[np.bool_]:
     """Which days are of the window's season."""
     apart = np.abs(_day_of_year(days) - _day_of_year(np.array([middle])))
-    found: NDArray[np.bool_] = np.minimum(apart, 365 - apart) <= SEASON_DAYS
-    return found
+    season: NDArray[np.bool_] = np.minimum(apart, 365 - apart) <= SEASON_DAYS
+    return season
 
 
 def season_rows(reference: Panel, middle: np.datetime64, places: NDArray[np.intp] | None = None) -> Floats:
@@ -81,8 +81,8 @@ def season_rows(reference: Panel, middle: np.datetime64, places: NDArray[np.intp
 def known_rows(values: Floats) -> Floats:
     """Station-days (…, fields) as rows, without those that know nothing."""
     rows = values.reshape(-1, len(NAMES))
-    found: Floats = rows[~np.isnan(rows).all(axis=1)]
-    return found
+    known: Floats = rows[~np.isnan(rows).all(axis=1)]
+    return known
 
 
 def compare(current: Floats, reference: Floats) -> tuple[Column, ...]:
@@ -138,5 +138,5 @@ def _frame(rows: Floats) -> pd.DataFrame:
 
 
 def _day_of_year(days: NDArray[np.datetime64]) -> NDArray[np.int_]:
-    found: NDArray[np.int_] = (days - days.astype("datetime64[Y]")).astype(int)
-    return found
+    number: NDArray[np.int_] = (days - days.astype("datetime64[Y]")).astype(int)
+    return number

@@ -116,7 +116,7 @@ class Network:
         """Anomalies less what those of the most alike stations lead to expect, in units of the error of that
         expectation, (days, stations, watched): simple kriging with the reference's own correlations."""
         anomaly = self.anomalies(panel)
-        found = np.full_like(anomaly, np.nan)
+        departures = np.full_like(anomaly, np.nan)
         bits = 1 << np.arange(NEIGHBOURS)
         for column, (stations, near) in enumerate(self._neighbours):
             other = anomaly[:, near, column]
@@ -126,15 +126,15 @@ class Network:
             index = patterns >> NEIGHBOURS
             weight, error = self._weights(column, stations[index], near[index], (patterns[:, None] & bits) > 0)
             expected = (np.where(heard, other, 0) * weight[row]).sum(axis=-1)
-            found[:, stations, column] = (anomaly[:, stations, column] - expected) / error[row]
-        scaled: Floats = found / self.scale
+            departures[:, stations, column] = (anomaly[:, stations, column] - expected) / error[row]
+        scaled: Floats = departures / self.scale
         return scaled
 
     @cached_property
     def _neighbours(self) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         """For each watched field the stations that are known, (stations,), and those most like each,
         (stations, NEIGHBOURS); -1 where there are fewer."""
-        found = []
+        neighbours = []
         for column, likeness in enumerate(self.likeness):
             known = np.flatnonzero(~np.isnan(self.spread[:, column]))
             near = np.full((len(known), NEIGHBOURS), -1)
@@ -142,8 +142,8 @@ class Network:
                 order = known[np.argsort(-likeness[place, known], kind="stable")]
                 alike = order[(order != place) & (likeness[place, order] > 0)][:NEIGHBOURS]
                 near[index, : len(alike)] = alike
-            found.append((known, near))
-        return found
+            neighbours.append((known, near))
+        return neighbours
 
     def _weights(
         self, column: int, place: NDArray[np.intp], near: NDArray[np.intp], heard: NDArray[np.bool_]
@@ -162,11 +162,11 @@ class Network:
 
 def by_channel(values: Floats) -> Floats:
     """The mean over each channel's fields, (days, stations, channels); NaN where none is known."""
-    found = np.empty((*values.shape[:2], len(CHANNELS)))
+    means = np.empty((*values.shape[:2], len(CHANNELS)))
     for index, names in enumerate(CHANNELS.values()):
         part = values[..., [WATCHED.index(name) for name in names]]
-        found[..., index] = mean(part, axis=-1)
-    return found
+        means[..., index] = mean(part, axis=-1)
+    return means
 
 
 def mean(values: Floats, axis: int) -> Floats:
@@ -183,8 +183,8 @@ def robust_spread(values: Floats, tail: float) -> Floats:
     count = (~np.isnan(values)).sum(axis=0)
     ordered = np.sort(values, axis=0)  # what is not known comes last; numpy's own nanquantile goes column by column
     low, high = (_at(ordered, share * np.maximum(count - 1, 0)) for share in (tail, 1 - tail))
-    found: Floats = (high - low) / (2 * NormalDist().inv_cdf(1 - tail))
-    return found
+    spread: Floats = (high - low) / (2 * NormalDist().inv_cdf(1 - tail))
+    return spread
 
 
 def _at(ordered: Floats, place: Floats) -> Floats:
@@ -192,8 +192,8 @@ def _at(ordered: Floats, place: Floats) -> Floats:
     before = np.floor(place).astype(int)
     after = np.ceil(place).astype(int)
     low, high = (np.take_along_axis(ordered, index[None], axis=0)[0] for index in (before, after))
-    found: Floats = low + (high - low) * (place - before)
-    return found
+    between: Floats = low + (high - low) * (place - before)
+    return between
 
 
 def _readings(panel: Panel) -> Floats:
@@ -210,14 +210,14 @@ def _harmonics(days: NDArray[np.datetime64]) -> Floats:
 
 def _correlations(anomaly: Floats) -> Floats:
     """Over the days both know, (watched, stations, stations); 0 where these are too few."""
-    found = np.empty((anomaly.shape[2], anomaly.shape[1], anomaly.shape[1]))
+    correlations = np.empty((anomaly.shape[2], anomaly.shape[1], anomaly.shape[1]))
     for column in range(anomaly.shape[2]):
         values = anomaly[..., column]
         known = (~np.isnan(values)).astype(float)
         filled = np.nan_to_num(values)
         common, squares = known.T @ known, (filled**2).T @ known
-        found[column] = np.where(
+        correlations[column] = np.where(
             common >= COMMON_DAYS, filled.T @ filled / np.sqrt(np.maximum(squares * squares.T, 1e-12)), 0
         )
-        np.fill_diagonal(found[column], 1)
-    return found
+        np.fill_diagonal(correlations[column], 1)
+    return correlations

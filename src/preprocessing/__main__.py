@@ -156,14 +156,14 @@ def _features() -> dict[str, Any]:
         name: None if split[name] is None else date.fromisoformat(split[name])
         for name in ("validation_start", "test_start")
     }
-    found = boundaries(
+    parts = boundaries(
         observations.day, given["validation_start"], given["test_start"], split["validation_share"], split["test_share"]
     )
     training = Path(TRAINING)
     training.mkdir(exist_ok=True)
     shutil.copyfile("snapshot.parquet", training / "snapshot.parquet")
-    write_features(observations, (found[0].isoformat(), found[1].isoformat()), training / "features.parquet")
-    return {"rows": len(observations), "validation_start": found[0], "test_start": found[1]}
+    write_features(observations, (parts[0].isoformat(), parts[1].isoformat()), training / "features.parquet")
+    return {"rows": len(observations), "validation_start": parts[0], "test_start": parts[1]}
 
 
 if __name__ == "__main__":

@@ -129,9 +129,9 @@ def _size(folder: Path) -> int:
 def _own(folder: Path) -> None:
     """A folder for what DVC unpickles, thus runs: made anew if others could enter it; MeteoError if it is not ours."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
         raise MeteoError(f"{folder} is not a folder of this account: remove it")
-    if found.st_mode & UMASK:
+    if status.st_mode & UMASK:
         shutil.rmtree(folder)
         folder.mkdir(mode=0o700)

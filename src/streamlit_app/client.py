@@ -70,12 +70,12 @@ class Gateway:
 
     def me(self, access: str) -> dict[str, Any]:
         """username, role and must_change_password, as they are now."""
-        found: dict[str, Any] = self._call("GET", "/me", access).json()
-        return found
+        user: dict[str, Any] = self._call("GET", "/me", access).json()
+        return user
 
     def status(self) -> dict[str, Any]:
-        found: dict[str, Any] = self._call("GET", "/status").json()
-        return found
+        status: dict[str, Any] = self._call("GET", "/status").json()
+        return status
 
     def stations(self, access: str) -> list[StationBody]:
         return _STATIONS.validate_json(self._call("GET", "/stations", access).content)
@@ -93,14 +93,14 @@ class Gateway:
         return run_id
 
     def runs(self, access: str, dag: str, limit: int = 10) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self._call(
+        runs: list[dict[str, Any]] = self._call(
             "GET", "/admin/runs", access, params={"dag": dag, "limit": limit}
         ).json()
-        return found
+        return runs
 
     def run(self, access: str, dag: str, run_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = self._call("GET", f"/admin/runs/{dag}/{run_id}", access).json()
-        return found
+        run: dict[str, Any] = self._call("GET", f"/admin/runs/{dag}/{run_id}", access).json()
+        return run
 
     def log(self, access: str, dag: str, run_id: str, task: str) -> str:
         return self._call("GET", f"/admin/runs/{dag}/{run_id}/tasks/{task}/log", access).text

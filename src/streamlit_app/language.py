@@ -113,7 +113,7 @@ def preferred(chosen: str | None, accept_language: str | None) -> Language:
         return language(chosen)
     wanted = [part.partition(";")[0].strip() for part in (accept_language or "").split(",")]
     try:
-        found = negotiate_locale(wanted, list(NAMES), sep="-")
+        match = negotiate_locale(wanted, list(NAMES), sep="-")
     except (UnknownLocaleError, ValueError):
-        found = None
-    return language(found or "en")
+        match = None
+    return language(match or "en")

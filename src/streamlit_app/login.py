@@ -198,6 +198,6 @@ def _origin(scheme: str, host: str) -> str:
 def _cookie(scope: Scope, wanted: str) -> str | None:
     for name, value in scope["headers"]:
         if name == b"cookie":
-            found = SimpleCookie(value.decode("latin-1")).get(wanted)
-            return found.value if found else None
+            cookie = SimpleCookie(value.decode("latin-1")).get(wanted)
+            return cookie.value if cookie else None
     return None

@@ -47,8 +47,8 @@ _PAGES: dict[str, dict[str, tuple[Callable[[], None], str]]] = {
 
 @st.cache_data(ttl=10, show_spinner=False)
 def _simulated() -> bool | None:
-    found: bool | None = app_context().gateway.status()["simulated"]
-    return found
+    simulated: bool | None = app_context().gateway.status()["simulated"]
+    return simulated
 
 
 t = words()

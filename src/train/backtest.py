@@ -170,9 +170,9 @@ def unknown_columns(groups: Sequence[str]) -> NDArray[np.intp]:
 
 def grouped(part: Part, probability: Floats, usual: Floats, group: NDArray[np.str_]) -> dict[str, dict[str, float]]:
     """Scores per group; groups without both wet and dry days have no AUC and are left out."""
-    found = {}
+    groups = {}
     for name in np.unique(group).tolist():
         inside = group == name
         if 0 < part.label[inside].sum() < inside.sum():
-            found[name] = _contract(scores(part.label[inside], probability[inside], usual[inside]))
-    return found
+            groups[name] = _contract(scores(part.label[inside], probability[inside], usual[inside]))
+    return groups

@@ -63,12 +63,12 @@ def behaviour(model: Model, test: Part, seed: int) -> dict[str, dict[str, float]
     rows = test.observations[chosen]
     others = np.ascontiguousarray(test.matrix[chosen][:, NEIGHBOUR_COLUMNS])
     before = model.probability(feature_matrix(rows, _Others(others), model.climate))
-    found = {}
+    changes = {}
     for name, change in CHECKS.items():
         changed, around = change(rows, others)
         difference = model.probability(feature_matrix(changed, _Others(around), model.climate)) - before
-        found[name] = {"mean": float(difference.mean()), "much_lower": float((difference < -MUCH).mean())}
-    return found
+        changes[name] = {"mean": float(difference.mean()), "much_lower": float((difference < -MUCH).mean())}
+    return changes
 
 
 def objections(found: dict[str, dict[str, float]]) -> list[str]:

@@ -89,8 +89,8 @@ def _score(booster: xgboost.Booster) -> onnx.ModelProto:
     learner["feature_names"] = learner["feature_types"] = []
     plain = xgboost.Booster(model_file=bytearray(json.dumps(text), "utf-8"))
     shape = FloatTensorType([None, booster.num_features()])
-    found: onnx.ModelProto = convert_xgboost(plain, initial_types=[("x", shape)], target_opset=OPSET)
-    return found
+    graph: onnx.ModelProto = convert_xgboost(plain, initial_types=[("x", shape)], target_opset=OPSET)
+    return graph
 
 
 def _finished(model: onnx.ModelProto, width: int) -> bytes:
@@ -102,8 +102,8 @@ def _finished(model: onnx.ModelProto, width: int) -> bytes:
     if "" not in {known.domain for known in model.opset_import}:
         model.opset_import.append(helper.make_opsetid("", OPSET))
     onnx.checker.check_model(model)
-    found: bytes = model.SerializeToString(deterministic=True)
-    return found
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
 
 
 def _constant(name: str, value: Any) -> onnx.TensorProto:

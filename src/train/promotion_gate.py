@@ -126,14 +126,14 @@ def worse_stations(difference: Floats, test: Part, margin: float, seed: int) -> 
     """The stations whose Brier score is worse by more than twenty margins, surely so although many were looked at."""
     stations = np.unique(test.observations.station).tolist()
     sure = _SURE / len(stations)
-    found = {}
+    worse = {}
     for station in stations:
         here = test.observations.station == station
         if here.sum() >= _FEWEST_DAYS and difference[here].mean() > _STATION_MARGINS * margin:
             mean, low, _ = bootstrap_mean(difference[here], test.observations.day[here], seed, sure)
             if low > 0:
-                found[station] = mean
-    return found
+                worse[station] = mean
+    return worse
 
 
 @dataclass(frozen=True)

@@ -47,8 +47,8 @@ def publish(
     client = MlflowClient(registry.uri, registry.uri)
     card, test = model.card, dataset.test
     card.holdout = holdout(model, dataset)
-    found = client.get_experiment_by_name(experiment)
-    experiment_id = found.experiment_id if found else client.create_experiment(experiment)
+    experiment_known = client.get_experiment_by_name(experiment)
+    experiment_id = experiment_known.experiment_id if experiment_known else client.create_experiment(experiment)
     tags = {
         "data_version": card.data_version,
         "git_commit": card.git_commit,
@@ -90,10 +90,10 @@ def published_by(registry: Registry, experiment: str, asked_run: str) -> Publish
         unfinished = f"tags.{ASKED_RUN} = '{asked_run}' and attributes.status = 'RUNNING'"
         for run in client.search_runs([known.experiment_id], unfinished):
             client.set_terminated(run.info.run_id, "KILLED")
-    found = next((version for version in registry.versions() if version.tags.get(ASKED_RUN) == asked_run), None)
-    if found is not None:
-        registry.point("challenger", found.version)
-    return found
+    published = next((version for version in registry.versions() if version.tags.get(ASKED_RUN) == asked_run), None)
+    if published is not None:
+        registry.point("challenger", published.version)
+    return published
 
 
 def record_verdict(registry: Registry, version: Published, verdict: Verdict) -> None:

@@ -13,9 +13,9 @@ from common import command, defaults
 def asks_for_training(task_instance: Any) -> bool:
     """What the monitoring's summary says."""
     summary = task_instance.xcom_pull(task_ids="monitor")
-    found = json.loads(summary) if isinstance(summary, str) else summary
-    print(found["retrain"]["reason"])  # noqa: T201
-    return bool(found["retrain"]["ask"])
+    parsed = json.loads(summary) if isinstance(summary, str) else summary
+    print(parsed["retrain"]["reason"])  # noqa: T201
+    return bool(parsed["retrain"]["ask"])
 
 
 with DAG(

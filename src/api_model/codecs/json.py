@@ -63,19 +63,19 @@ def _elements(body: bytes) -> Iterator[tuple[int, int]]:
         start = _blank(body, position)
         end = ends.of(start)
         yield start, end
-        found = _NEXT.match(body, end)
-        if found is None:
+        match = _NEXT.match(body, end)
+        if match is None:
             raise not_a_batch("not JSON: rows are parted by commas and end with a bracket")
-        following, position = found[1], found.end()
+        following, position = match[1], match.end()
     if _blank(body, position) != len(body):
         raise not_a_batch("not JSON: something follows the list")
 
 
 def _blank(body: bytes, position: int) -> int:
     """Where the blanks from `position` on end."""
-    found = _BLANK.match(body, position)
-    assert found is not None
-    return found.end()
+    match = _BLANK.match(body, position)
+    assert match is not None
+    return match.end()
 
 
 class _Ends:

@@ -66,7 +66,7 @@ def _field(observations: Observations, name: str, field: int) -> Floats:
 
 def _series(observations: Observations, names: np.ndarray, days: np.ndarray) -> Floats:
     """(days, stations, VARIABLES), NaN where not observed; rainfall is moved to the day on which it began to fall."""
-    found = np.full((len(days), len(names), len(VARIABLES)), np.nan)
+    series = np.full((len(days), len(names), len(VARIABLES)), np.nan)
     row = (observations.day - days[0]).astype(int)
     place = np.searchsorted(names, observations.station)
     inside = row >= 0
@@ -80,8 +80,8 @@ def _series(observations: Observations, names: np.ndarray, days: np.ndarray) -> 
         column = value(name) if name in INDEX else winds[name.replace("_u", "").replace("_v", "")]["_v" in name]
         back = 1 if index == RAIN else 0
         kept = inside & (row - back >= 0)
-        found[row[kept] - back, place[kept], index] = column[kept]
-    return found
+        series[row[kept] - back, place[kept], index] = column[kept]
+    return series
 
 
 def _mean_of_all(values: Floats) -> Floats:

@@ -61,10 +61,10 @@ class Weather:
         mean = np.einsum("svh,nh->nsv", climate.mean, waves)
         spread = np.maximum(np.einsum("svh,nh->nsv", climate.spread, waves), 1e-3)
         simulated = mean + spread * _quantile(today, climate.quantiles)
-        found = dict(zip(VARIABLES, np.moveaxis(simulated, 2, 0), strict=True))
-        found["rainfall"] = self._rain(before[:, :, RAIN], harmonics(season_angle(days - 1)))
+        readings = dict(zip(VARIABLES, np.moveaxis(simulated, 2, 0), strict=True))
+        readings["rainfall"] = self._rain(before[:, :, RAIN], harmonics(season_angle(days - 1)))
         values = np.full((len(days), len(climate.stations), len(FIELDS)), np.nan)
-        for name, column in _consistent(found, days, _latitudes(climate)).items():
+        for name, column in _consistent(readings, days, _latitudes(climate)).items():
             values[:, :, INDEX[name]] = column
         gaps = np.stack([self._gaps(day) for day in days])
         values[gaps] = np.nan

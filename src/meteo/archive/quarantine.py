@@ -31,7 +31,7 @@ def put_aside(
         connection.execute(insert(QUARANTINE), fresh)
         ids |= _ids(connection, [row["digest"] for row in fresh])
     seen = set(connection.scalars(select(SIGHTINGS.c.quarantine_id).where(SIGHTINGS.c.run_id == run_id)))
-    if sightings := [{"run_id": run_id, "quarantine_id": found} for found in set(ids.values()) - seen]:
+    if sightings := [{"run_id": run_id, "quarantine_id": known} for known in set(ids.values()) - seen]:
         connection.execute(insert(SIGHTINGS), sightings)
 
 
@@ -54,8 +54,8 @@ class Quarantine:
         """How many rows are in each state."""
         query = select(QUARANTINE.c.state, func.count()).group_by(QUARANTINE.c.state)
         with self._engine.connect() as connection:
-            found = {row[0]: row[1] for row in connection.execute(query)}
-        return {state: found.get(state, 0) for state in get_args(State)}
+            counted = {row[0]: row[1] for row in connection.execute(query)}
+        return {state: counted.get(state, 0) for state in get_args(State)}
 
     def discard(self, row_id: int, by: str) -> RowMapping:
         """Decide that a row is worth nothing; it stays on record."""

@@ -202,10 +202,10 @@ def _flag(connection: Connection, review: Review, touched: Observations) -> None
         days = touched.day[touched.station == name]
         first, last = days.min().item(), days.max().item() + back
         rows = _window(connection, first - back, last, [name])
-        found = [vars(flag) for flag in review(rows) if flag.day >= first]
+        flags = [vars(flag) for flag in review(rows) if flag.day >= first]
         connection.execute(delete(FLAGS).where(FLAGS.c.station == name, FLAGS.c.day.between(first, last)))
-        if found:
-            connection.execute(insert(FLAGS), found)
+        if flags:
+            connection.execute(insert(FLAGS), flags)
 
 
 def _window(

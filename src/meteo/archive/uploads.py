@@ -41,8 +41,8 @@ class Uploads:
             refuse_mixture(connection, SOURCE)
             if len(connection.execute(_WAITING).all()) >= MOST_WAITING:
                 raise InvalidInput(f"{MOST_WAITING} files wait to be read: have them ingested first")
-            found = connection.execute(insert(UPLOADS).values(row).returning(UPLOADS.c.id)).scalar_one()
-        return Upload(found, name)
+            upload = connection.execute(insert(UPLOADS).values(row).returning(UPLOADS.c.id)).scalar_one()
+        return Upload(upload, name)
 
     def waiting(self) -> Sequence[Upload]:
         """Those that no ingestion has read yet, oldest first."""

@@ -54,10 +54,10 @@ class Climate:
     def columns(self, station: NDArray[np.str_], day: NDArray[np.datetime64], values: Floats) -> Floats:
         """The climate's part of X, (n, len(NAMES)); `values` (n, …) is the row's part."""
         place, month = places(station), _month(day)
-        found = np.empty((len(values), len(NAMES)))
-        found[:, :-1] = values[:, _COLUMNS] - self.usual[place, month]
-        found[:, -1] = self.rates(station, day)
-        return found
+        part = np.empty((len(values), len(NAMES)))
+        part[:, :-1] = values[:, _COLUMNS] - self.usual[place, month]
+        part[:, -1] = self.rates(station, day)
+        return part
 
     def rates(self, station: NDArray[np.str_], day: NDArray[np.datetime64]) -> Floats:
         """How often more than 1.0 mm followed days of that month there, (n,): the climatology that skill is against."""

@@ -42,18 +42,18 @@ def feature_matrix(observations: Observations, around: Around, usual: Climate, r
     station, day = observations.station, observations.day
     own = station_row.columns(observations, rained)
     others = around.columns(station, day)
-    found = np.empty((len(observations), len(FEATURE_NAMES)), np.float32)
-    found[:, :_OWN] = own
-    found[:, _OWN:_USUAL] = usual.columns(station, day, own)
-    found[:, _USUAL:_OTHERS] = others
-    found[:, _OTHERS:] = others[:, _AROUND] - observations.column("pressure_3pm")[:, None]
-    return found
+    matrix = np.empty((len(observations), len(FEATURE_NAMES)), np.float32)
+    matrix[:, :_OWN] = own
+    matrix[:, _OWN:_USUAL] = usual.columns(station, day, own)
+    matrix[:, _USUAL:_OTHERS] = others
+    matrix[:, _OTHERS:] = others[:, _AROUND] - observations.column("pressure_3pm")[:, None]
+    return matrix
 
 
 def with_climate(matrix: NDArray[np.float32], observations: Observations, usual: Climate) -> NDArray[np.float32]:
     """X of the same rows as another model sees it, which learnt with another climate."""
-    found = matrix.copy()
+    replaced = matrix.copy()
     start = len(station_row.NAMES)
     columns = usual.columns(observations.station, observations.day, station_row.columns(observations))
-    found[:, start : start + len(climatology.NAMES)] = columns
-    return found
+    replaced[:, start : start + len(climatology.NAMES)] = columns
+    return replaced

@@ -109,14 +109,14 @@ class Surroundings:
 
     def columns(self, station: NDArray[np.str_], day: NDArray[np.datetime64]) -> Matrix:
         """The surroundings of each row, (n, len(NAMES)); NaN for days that are not covered."""
-        found = np.full((len(station), len(NAMES)), np.nan, np.float32)
+        part = np.full((len(station), len(NAMES)), np.nan, np.float32)
         rows, days, place = self._covered(station, day)
         width = self.local.shape[2]
-        found[rows, :width] = self.local[days, place]
-        found[rows, width:] = self.map[days]
+        part[rows, :width] = self.local[days, place]
+        part[rows, width:] = self.map[days]
         own = width + place[:, None] + np.arange(len(EVERYWHERE)) * len(STATIONS)
-        found[rows[:, None], own] = np.nan
-        return found
+        part[rows[:, None], own] = np.nan
+        return part
 
     def used(self, station: NDArray[np.str_], day: NDArray[np.datetime64]) -> NDArray[np.intp]:
         """How many other stations reported that day, (n,)."""

@@ -61,17 +61,17 @@ def columns(observations: Observations, rained: Floats | None = None) -> Floats:
     `rained` (n,) says whether it rained where that is known without an amount; by default it follows from rainfall.
     """
     values = observations.values
-    found = np.empty((len(values), len(NAMES)))
-    found[:, :_U] = values[:, _READINGS]
-    found[:, _U:_CHANGE:2], found[:, _U + 1 : _CHANGE : 2] = wind_components(values[:, _FROM], values[:, _SPEED])
-    found[:, _CHANGE:_RANGE] = values[:, _LATE] - values[:, _EARLY]
-    found[:, _RANGE] = values[:, INDEX["max_temp"]] - values[:, INDEX["min_temp"]]
-    found[:, _DEW:_RAINED] = dew_point(values[:, _TEMPERATURE], values[:, _HUMIDITY])
-    found[:, _RAINED] = rain_today(observations) if rained is None else rained
+    part = np.empty((len(values), len(NAMES)))
+    part[:, :_U] = values[:, _READINGS]
+    part[:, _U:_CHANGE:2], part[:, _U + 1 : _CHANGE : 2] = wind_components(values[:, _FROM], values[:, _SPEED])
+    part[:, _CHANGE:_RANGE] = values[:, _LATE] - values[:, _EARLY]
+    part[:, _RANGE] = values[:, INDEX["max_temp"]] - values[:, INDEX["min_temp"]]
+    part[:, _DEW:_RAINED] = dew_point(values[:, _TEMPERATURE], values[:, _HUMIDITY])
+    part[:, _RAINED] = rain_today(observations) if rained is None else rained
     angle = season_angle(observations.day)[:, None] * _HARMONICS
-    found[:, _SEASON:_POSITION:2], found[:, _SEASON + 1 : _POSITION : 2] = np.sin(angle), np.cos(angle)
-    found[:, _POSITION:] = _WHERE[places(observations.station)]
-    return found
+    part[:, _SEASON:_POSITION:2], part[:, _SEASON + 1 : _POSITION : 2] = np.sin(angle), np.cos(angle)
+    part[:, _POSITION:] = _WHERE[places(observations.station)]
+    return part
 
 
 def places(station: NDArray[np.str_]) -> NDArray[np.intp]:

@@ -166,8 +166,8 @@ def intervals(
     _, group = np.unique(day, return_inverse=True)
     days = int(group.max()) + 1
     times = [np.bincount(drawn, minlength=days)[group].astype(float) for drawn in _resampled(days, seed, resamples)]
-    found = [(roc_auc(outcome, probability, n), brier(outcome, probability, n)) for n in times]
-    low, high = np.quantile([(area, error) for area, error in found if area is not None], [0.05, 0.95], axis=0)
+    resampled = [(roc_auc(outcome, probability, n), brier(outcome, probability, n)) for n in times]
+    low, high = np.quantile([(area, error) for area, error in resampled if area is not None], [0.05, 0.95], axis=0)
     return {name: (float(low[index]), float(high[index])) for index, name in enumerate(("auc", "brier"))}
 
 

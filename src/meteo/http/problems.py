@@ -70,13 +70,13 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 def _methods(routes: Sequence[BaseRoute], scope: Scope) -> set[str]:
     """The methods that routes take at the path of `scope`."""
-    found: set[str] = set()
+    methods: set[str] = set()
     for route in routes:
         if included := getattr(route, "original_router", None):
-            found |= _methods(included.routes, scope)
+            methods |= _methods(included.routes, scope)
         elif route.matches(scope)[0] != Match.NONE:
-            found |= getattr(route, "methods", None) or set()
-    return found
+            methods |= getattr(route, "methods", None) or set()
+    return methods
 
 
 async def on_invalid(request: Request, error: Exception) -> Response:

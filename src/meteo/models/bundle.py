@@ -137,12 +137,12 @@ def _check(folder: Path, version: str) -> None:
     model = Model.load(folder, version)
     golden = json.loads(model.files[GOLDEN])
     matrix = np.array(golden["rows"], dtype=np.float32).reshape(-1, len(FEATURE_NAMES))
-    found = model.estimator.margin(matrix)
-    if not np.allclose(found, golden["margin"], atol=_SAME, rtol=0):
-        raise UnusableModel(f"golden rows give {found[:3]} where {golden['margin'][:3]} is right")
+    margin = model.estimator.margin(matrix)
+    if not np.allclose(margin, golden["margin"], atol=_SAME, rtol=0):
+        raise UnusableModel(f"golden rows give {margin[:3]} where {golden['margin'][:3]} is right")
     if {BOOSTER, LINEAR} & set(model.files):
         effects, base = model.estimator.contributions(matrix)
-        if not np.allclose(base + effects.sum(axis=1), found, atol=_SAME, rtol=0):
+        if not np.allclose(base + effects.sum(axis=1), margin, atol=_SAME, rtol=0):
             raise UnusableModel("its reasons do not add up to its log-odds")
 
 

@@ -51,15 +51,15 @@ class Registry:
 
     def find(self, alias: str) -> Published | None:
         """The version an alias names; None where nothing bears it yet. Unavailable when MLflow does not answer."""
-        found = self._call("GET", "registered-models/alias", params={"name": self.name, "alias": alias})
-        return None if found is None else checked(MLFLOW, found, Found).model_version.published()
+        answer = self._call("GET", "registered-models/alias", params={"name": self.name, "alias": alias})
+        return None if answer is None else checked(MLFLOW, answer, Found).model_version.published()
 
     def get(self, version: str) -> Published:
         """One version; InvalidInput when there is none of that number."""
-        found = self._call("GET", "model-versions/get", params={"name": self.name, "version": version})
-        if found is None:
+        answer = self._call("GET", "model-versions/get", params={"name": self.name, "version": version})
+        if answer is None:
             raise InvalidInput(f"model: there is no version {version}", [("model", "no such version")])
-        return checked(MLFLOW, found, Found).model_version.published()
+        return checked(MLFLOW, answer, Found).model_version.published()
 
     def versions(self) -> list[Published]:
         """All versions with their aliases, newest first."""
@@ -69,27 +69,27 @@ class Registry:
         named: dict[str, list[str]] = {}
         for entry in checked(MLFLOW, model, Registered).registered_model.aliases:
             named.setdefault(entry.version, []).append(entry.alias)
-        found: list[Published] = []
+        published: list[Published] = []
         page = {"filter": f"name='{self.name}'", "max_results": "200"}
         while True:
             answer = checked(MLFLOW, self._call("GET", "model-versions/search", params=page) or {}, Page)
-            found += [entry.published(named.get(entry.version, ())) for entry in answer.model_versions]
+            published += [entry.published(named.get(entry.version, ())) for entry in answer.model_versions]
             if not answer.next_page_token:
-                return sorted(found, key=lambda entry: int(entry.version), reverse=True)
+                return sorted(published, key=lambda entry: int(entry.version), reverse=True)
             if answer.next_page_token == page.get("page_token"):
                 raise UpstreamFailed(f"{MLFLOW} does not come to an end of the model's versions")
             page["page_token"] = answer.next_page_token
 
     def version_of(self, alias: str) -> str | None:
-        found = self.find(alias)
-        return found.version if found else None
+        published = self.find(alias)
+        return published.version if published else None
 
     def require(self, alias: str) -> Published:
         """The version an alias names; NotFound where nothing bears it yet."""
-        found = self.find(alias)
-        if found is None:
+        published = self.find(alias)
+        if published is None:
             raise NotFound(f"no version of {self.name} is {alias} yet")
-        return found
+        return published
 
     def point(self, alias: str, version: str) -> None:
         """Have `alias` name `version`."""

@@ -13,15 +13,15 @@ def runs_of(client: MlflowClient, experiment: str) -> list[Run]:
     known = client.get_experiment_by_name(experiment)
     if known is None:
         return []
-    found: list[Run] = []
+    runs: list[Run] = []
     token: str | None = None
     while True:
         page = client.search_runs(
             [known.experiment_id], max_results=1000, page_token=token, order_by=["attributes.start_time DESC"]
         )
-        found += page
+        runs += page
         if not (token := page.token):
-            return found
+            return runs
 
 
 def remove(client: MlflowClient, uri: str, runs: Iterable[Run]) -> int:

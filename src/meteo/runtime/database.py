@@ -107,8 +107,8 @@ class CommitCounter:
             return None
         if self._connection is None:  # of its own: a connection is not told of its own commits
             self._connection = sqlite3.connect(self._path, timeout=0.1, check_same_thread=False)
-        found: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
-        return found
+        version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        return version
 
 
 @contextmanager

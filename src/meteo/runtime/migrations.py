@@ -92,8 +92,8 @@ class Schema:
         with engine.connect() as connection:
             if not inspect(connection).has_table(self.version_table):
                 return None
-            found: str | None = connection.scalar(text(f"SELECT version_num FROM {self.version_table}"))  # noqa: S608
-            return found
+            revision: str | None = connection.scalar(text(f"SELECT version_num FROM {self.version_table}"))  # noqa: S608
+            return revision
 
     @property
     def _folder(self) -> Path:

@@ -62,10 +62,10 @@ def create_app() -> PasswordRequired:
 
 def password() -> str:
     """That of the environment or of the folder METEO_SECRETS; ValueError without."""
-    found = os.environ.get(PASSWORD, "")
+    secret = os.environ.get(PASSWORD, "")
     file = Path(os.environ.get("METEO_SECRETS", "."), PASSWORD)
-    if not found and file.is_file():
-        found = file.read_text(encoding="utf-8").strip()
-    if len(found) < 32:
+    if not secret and file.is_file():
+        secret = file.read_text(encoding="utf-8").strip()
+    if len(secret) < 32:
         raise ValueError(f"{PASSWORD} must be set to a random string of at least 32 characters")
-    return found
+    return secret

@@ -42,11 +42,11 @@ def feature_words(feature: str, value: float | None = None, named_only: bool = F
     if feature.startswith("season"):
         return t("feature.season")
     for ending, said in _AROUND.items():
-        if found := re.search(ending, feature):
+        if match := re.search(ending, feature):
             if said.startswith("map"):
                 return t(f"feature.{said}")
-            what = feature[: found.start()]
-            side = {"side": t(f"feature.{found[1]}")} if found.groups() else {}
+            what = feature[: match.start()]
+            side = {"side": t(f"feature.{match[1]}")} if match.groups() else {}
             return t(f"feature.{said}", what=name_of(what), **side)
     return name_of(feature)
 

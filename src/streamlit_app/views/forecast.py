@@ -63,10 +63,10 @@ def _choose(stations: Mapping[str, StationBody]) -> str:
         latitude = st.number_input(t("forecast.latitude"), -90.0, 90.0, None, format="%.3f", placeholder="-33.861")
         longitude = st.number_input(t("forecast.longitude"), -180.0, 180.0, None, format="%.3f", placeholder="151.205")
         if st.button(t("forecast.find")) and latitude is not None and longitude is not None:
-            found = min(stations.values(), key=lambda place: kilometres(place, latitude, longitude))
-            st.session_state[key] = found.name
-            far = t.number(kilometres(found, latitude, longitude))
-            st.caption(t("forecast.found", name=found.name, far=far))
+            nearest = min(stations.values(), key=lambda place: kilometres(place, latitude, longitude))
+            st.session_state[key] = nearest.name
+            far = t.number(kilometres(nearest, latitude, longitude))
+            st.caption(t("forecast.found", name=nearest.name, far=far))
     chosen: str = left.selectbox(t("common.station"), names, key=key)
     return chosen
 
@@ -198,15 +198,15 @@ def _track_record(answer: Prediction, access: str) -> str | None:
     if card["version"] != answer.model.version or not card.get("holdout"):
         return None
     tenth = min(int(answer.probability * 10), 9)
-    found = next((row for row in card["holdout"]["reliability"] if min(int(row["forecast"] * 10), 9) == tenth), None)
-    if found is None:
+    bin_ = next((row for row in card["holdout"]["reliability"] if min(int(row["forecast"] * 10), 9) == tenth), None)
+    if bin_ is None:
         return t("forecast.no_track_record")
     return t(
         "forecast.track_record",
         low=t.percent(tenth / 10),
         high=t.percent((tenth + 1) / 10),
-        observed=t.percent(found["observed"]),
-        n=t.number(found["n"]),
+        observed=t.percent(bin_["observed"]),
+        n=t.number(bin_["n"]),
     )
 
 

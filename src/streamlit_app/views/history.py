@@ -83,12 +83,12 @@ def _observations(station: str, latest: str | None) -> None:
 
 def _forecasts(station: str) -> None:
     t = words()
-    found = read("predictions", station=station, limit=_MOST)
-    if not found:
+    forecasts = read("predictions", station=station, limit=_MOST)
+    if not forecasts:
         st.info(t("history.nothing_forecast", name=station))
         return
     everybodys = identity().role == "admin"
-    known = [row for row in found if row["rained"] is not None]
+    known = [row for row in forecasts if row["rained"] is not None]
     if known:
         right = sum(row["rained"] == row["rain_tomorrow"] for row in known)
         st.markdown(t("history.right", known=t.number(len(known)), right=t.number(right)))
@@ -106,11 +106,11 @@ def _forecasts(station: str) -> None:
                 "version": row["model_version"],
                 **({"by": row["username"]} if everybodys else {}),
             }
-            for row in found
+            for row in forecasts
         ]
     )
     plain = ("made_at", "date", "probability", "rain_tomorrow", "rainfall", "rained", "model_version")
-    _download([{name: row[name] for name in plain} for row in found], f"forecasts-{station}.csv", "forecasts")
+    _download([{name: row[name] for name in plain} for row in forecasts], f"forecasts-{station}.csv", "forecasts")
 
 
 def _what_fell(known: list[dict[str, Any]]) -> None:

@@ -127,5 +127,5 @@ def _labelled(rows: list[dict[str, Any]]) -> list[str]:
 
 @cache
 def _outline() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(_OUTLINE.read_text(encoding="utf-8"))
-    return found
+    outline: dict[str, Any] = json.loads(_OUTLINE.read_text(encoding="utf-8"))
+    return outline

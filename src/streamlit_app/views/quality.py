@@ -94,18 +94,18 @@ def _drift() -> None:
     chosen = st.selectbox(t("quality.report"), list(by_id), format_func=lambda key: _title(by_id[key]))
     report = read("admin", "drift", chosen)
     for side in _SIDES:
-        found = report[side]
+        side_report = report[side]
         title = t(f"quality.side_{side}")
-        st.header(f"{_MARKS.get(found['verdict'], _UNKNOWN)} {title}: {_verdict(found['verdict'])}")
-        if found["alarms"]:
+        st.header(f"{_MARKS.get(side_report['verdict'], _UNKNOWN)} {title}: {_verdict(side_report['verdict'])}")
+        if side_report["alarms"]:
             shown = ("station", "channel", "kind", "since", "statistic", "threshold")
             table(
                 [
                     {("limit" if name == "threshold" else name): alarm[name] for name in shown}
-                    for alarm in found["alarms"]
+                    for alarm in side_report["alarms"]
                 ]
             )
-        if found["columns"] and st.toggle(t("quality.page"), key=f"{side} {chosen}"):
+        if side_report["columns"] and st.toggle(t("quality.page"), key=f"{side} {chosen}"):
             st.iframe(app_context().gateway.drift_page(identity().access, chosen, side), height=1200)
 
 
@@ -122,14 +122,14 @@ def _title(report: dict[str, Any]) -> str:
 
 def _data() -> None:
     t = words()
-    found = read("admin", "data-quality")
-    if not found:
+    days = read("admin", "data-quality")
+    if not days:
         st.info(t("quality.nothing_stored"))
         return
     shares = alt.InlineData(
         values=[
             {"station": row["station"], "reading": t(f"field.{name}"), "known": 1 - field["missing"] / row["days"]}
-            for row in found
+            for row in days
             for name, field in row["fields"].items()
         ]
     )
@@ -159,6 +159,6 @@ def _data() -> None:
                 "days": row["days"],
                 "flagged": sum(field["flagged"] for field in row["fields"].values()),
             }
-            for row in found
+            for row in days
         ]
     )
