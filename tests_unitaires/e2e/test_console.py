@@ -78,10 +78,10 @@ def test_a_user_reads_a_probability_and_stays_logged_in(visit: Any, forecast: An
     expect(page.get_by_role("spinbutton", name=t["field.temp_9am"])).not_to_have_value("")
     forecast(page, language)
     expect(page.get_by_test_id("stMetricValue")).to_have_text(re.compile(r"^\d{1,3}\s?%$"))
-    expect(page.get_by_text(re.compile("clock of Sydney|l’heure de Sydney"))).to_be_visible()
-    expect(page.get_by_text(re.compile("^(Track record|Bilan)"))).to_be_visible()
-    expect(page.get_by_text(re.compile("at Sydney in|à Sydney en"))).to_be_visible()
-    expect(page.get_by_text(t["forecast.reasons"])).to_be_visible()
+    expect(page.get_by_text(re.compile("Sydney time|heure de Sydney"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^(How good is this|Quelle confiance)"))).to_be_visible()
+    expect(page.get_by_text(re.compile("at Sydney are|à Sydney, en"))).to_be_visible()
+    expect(page.get_by_text(t["forecast.reasons"], exact=True)).to_be_visible()
     page.reload()
     expect(page.get_by_role("button", name=t["forecast.submit"])).to_be_visible()
     expect(page.get_by_test_id("stSidebar").get_by_text(t["session.log_out"])).to_be_visible()
@@ -91,7 +91,7 @@ def test_a_sparse_form_is_answered_and_says_what_was_missing(visit: Any, forecas
     page = visit("user")
     page.get_by_role("spinbutton", name="Relative humidity at 9am (%)").fill("")
     forecast(page)
-    expect(page.get_by_text(re.compile("Not known:.*Relative humidity at 9am"))).to_be_visible()
+    expect(page.get_by_text(re.compile("Unknown:.*Relative humidity at 9am"))).to_be_visible()
 
 
 @both_languages
@@ -206,7 +206,7 @@ def test_two_people_at_once_see_their_own_forecasts_only(visit: Any, forecast: A
     user.get_by_role("combobox", name="Station").fill("Hobart")
     user.get_by_role("combobox", name="Station").press("Enter")
     user.get_by_role("tab", name="Forecasts").click()
-    expect(user.get_by_text("Nothing was forecast for Hobart yet.")).to_be_visible()
+    expect(user.get_by_text("There are no forecasts for Hobart yet.")).to_be_visible()
 
 
 @pytest.mark.parametrize(
@@ -300,9 +300,9 @@ def test_the_language_chosen_stays_chosen(visit: Any, system: Any) -> None:
     page.get_by_test_id("stMain").get_by_role("link", name="Français").click()
     expect(page.get_by_role("heading", name="Compte")).to_be_visible()
     page.goto(system.console)
-    expect(page.get_by_role("button", name="Prévoir la pluie")).to_be_visible()
+    expect(page.get_by_role("button", name="Obtenir la prévision")).to_be_visible()
     page.get_by_test_id("stSidebar").get_by_role("link", name="English").click()
-    expect(page.get_by_role("button", name="Forecast rain")).to_be_visible()
+    expect(page.get_by_role("button", name="Get the forecast")).to_be_visible()
 
 
 def _choose_a_password(browser: Any, system: Any, login: dict[str, str], t: dict[str, str], language: str) -> None:

@@ -21,7 +21,7 @@ def test_every_feature_has_a_name_for_people(feature: str) -> None:
 
 
 def test_an_unknown_value_is_said_to_be() -> None:
-    assert feature_words("humidity_3pm", None) == "Relative humidity at 3pm: not known"
+    assert feature_words("humidity_3pm", None) == "Relative humidity at 3pm: unknown"
     assert feature_words("humidity_3pm", 80.0) == "Relative humidity at 3pm: 80 %"
     assert feature_words("humidity_3pm", 80.0, named_only=True) == "Relative humidity at 3pm"
 
@@ -35,19 +35,19 @@ def test_a_probability_is_said_in_words(probability: float, words: str) -> None:
 
 def test_a_probability_is_said_in_french(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(explanation, "words", lambda: language("fr"))
-    assert in_words(0.7) == "De la pluie environ 7 jours sur 10 comme celui-ci"
+    assert in_words(0.7) == "Pluie environ 7 jours comparables sur 10"
     assert feature_words("temp_3pm", 23.4) == "Température à 15 h : 23,4 °C"
 
 
 @pytest.mark.parametrize(
     ("feature", "words"),
     [
-        ("humidity_3pm_near_100_km", "Relative humidity at 3pm, near by"),
+        ("humidity_3pm_near_100_km", "Relative humidity at 3pm, nearby"),
         ("rainfall_west_400_km_yesterday", "Rain in the 24 h to 9am, to the west yesterday"),
         ("dew_point_3pm_north_1000_km", "Dew point at 3pm, to the north"),
-        ("temp_3pm_anomaly", "Temperature at 3pm, against the normal here"),
-        ("pressure_3pm_at_Perth", "Weather map: pressure across Australia"),
-        ("pressure_3pm_west_400_km_less_own", "Weather map: pressure differences around here"),
+        ("temp_3pm_anomaly", "Temperature at 3pm, compared with normal here"),
+        ("pressure_3pm_at_Perth", "Pressure across Australia"),
+        ("pressure_3pm_west_400_km_less_own", "Pressure differences around this place"),
     ],
 )
 def test_the_surroundings_are_said_as_people_do(feature: str, words: str) -> None:
