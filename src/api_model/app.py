@@ -70,6 +70,7 @@ def create_app(
     micro_batcher = MicroBatcher(predictor, log, metrics)
     app.state.services = Services(serving, micro_batcher, batches, log, store, tokens, climates, minimum_outcomes)
     install_service(app, collectors, missing, patience=PATIENCE)
-    for router in (forecasts.direct, *(part.router for part in (forecasts, models, observations, ingestions))):
-        app.include_router(router)
+    app.router.routes.extend(forecasts.direct.routes)
+    for part in (forecasts, models, observations, ingestions):
+        app.include_router(part.router)
     return app

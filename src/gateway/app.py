@@ -61,7 +61,7 @@ def create_app(services: Services, upstreams: Sequence[Upstream], body_limit: in
     for upstream in upstreams:
         upstream.observe = seconds.labels(upstream.name.removeprefix("the ")).observe
     install_service(app, collectors, services.missing, body_limit, BODY_SECONDS, PATIENCE)
-    app.include_router(forecasts.direct)
+    app.router.routes.extend(forecasts.direct.routes)
     for part in (sessions, forecasts, pipelines, data, models, drift, accounts, docs, status):
         app.include_router(part.router)
     app.openapi = partial(describe, app)  # type: ignore[method-assign]

@@ -33,6 +33,7 @@ def shown(page: Page, heading: str) -> None:
     """Wait until a page is drawn to its end."""
     expect(page.get_by_role("heading", name=heading, exact=True).first).to_be_visible()
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    expect(page.get_by_test_id("stSkeleton")).to_have_count(0)  # the code of a widget that is still on its way
 
 
 @pytest.mark.parametrize(

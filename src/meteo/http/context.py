@@ -112,7 +112,7 @@ class RequestContext:
                 request_line(scope["method"], route, status, seconds, request_id, scope["state"].get("said"))
 
     def _seconds(self, path: str) -> float:
-        """How long a request to `path` may take: as the longest prefix of it says that has a add_log_fields."""
+        """How long a request to `path` may take: by the longest prefix of it that has a time of its own."""
         return next((seconds for prefix, seconds in self._patience if path.startswith(prefix)), DEADLINE_SECONDS)
 
     def _refusal(self, scope: Scope, told: Mapping[bytes, bytes]) -> MeteoError | None:

@@ -1,4 +1,4 @@
-"""What OpenAPI documents add_log_fields of bodies that handlers read themselves."""
+"""What OpenAPI documents say of bodies that handlers read themselves."""
 
 from typing import Any
 
