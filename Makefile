@@ -87,8 +87,8 @@ bench: setup ## ratios against named rivals -> reports/bench.json: HISTORY=weath
 soak: setup ## a mixed load on the running system, whose model API is killed meanwhile: [SECONDS=600] [USERS=200]
 	@.venv/bin/python deploy/local/soak.py --seconds "$(or $(SECONDS),600)" --users "$(or $(USERS),200)"
 
-year: setup ## a year of days without a hand on it, in minutes; fails when a store grows beyond its bound: [DAYS=365] [STATIONS=49]; needs a C compiler
-	@.venv/bin/python deploy/local/simulated_time.py deploy/local/year.py --days "$(or $(DAYS),365)" --stations "$(or $(STATIONS),49)"
+year: setup ## a year of days without a hand on it, in minutes; fails when a store grows beyond its bound: [DAYS=365] [STATIONS=25]; needs a C compiler
+	@.venv/bin/python deploy/local/simulated_time.py deploy/local/year.py --days "$(or $(DAYS),365)" $(if $(STATIONS),--stations "$(STATIONS)")
 
 fuzz: setup-dev ## damaged bytes at the gateway's own protocol: [SECONDS=600]
 	@FUZZ_SECONDS=$(or $(SECONDS),600) .venv/bin/pytest -q --show-capture=no tests_unitaires/gateway/test_http_protocol_fuzz.py

@@ -55,7 +55,7 @@ class Station:
 def stations() -> dict[str, Station]:
     """All stations by name, in alphabetical order."""
     with files("meteo").joinpath("stations.csv").open(encoding="utf-8") as text:
-        table = [
+        listed = [
             Station(
                 row["name"],
                 row["state"],
@@ -72,7 +72,7 @@ def stations() -> dict[str, Station]:
             )
             for row in csv.DictReader(text)
         ]
-    return {station.name: station for station in sorted(table, key=lambda station: station.name)}
+    return {station.name: station for station in sorted(listed, key=lambda station: station.name)}
 
 
 @cache

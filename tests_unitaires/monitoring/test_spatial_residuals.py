@@ -108,3 +108,33 @@ def test_the_robust_spread_of_a_normal_sample_is_its_standard_deviation() -> Non
     sample[:200] = 1000.0
     assert robust_spread(sample, 0.25)[0] == pytest.approx(2, rel=0.05)
     assert np.isnan(robust_spread(np.full((5, 1), np.nan), 0.25)[0])
+
+
+def test_the_spread_of_columns_with_gaps_is_that_of_what_is_known() -> None:
+    dice = np.random.default_rng(0)
+    values = dice.normal(size=(300, 4, 3))
+    values[dice.random(values.shape) < 0.3] = np.nan
+    values[:, 1, 2] = np.nan
+    low, high = np.nanquantile(values[:, [0, 2, 3]], [0.1, 0.9], axis=0)
+    spread = robust_spread(values, 0.1)
+    np.testing.assert_allclose(spread[[0, 2, 3]], (high - low) / (2 * 1.2815515655446004))
+    assert np.isnan(spread[1, 2])
+
+
+def test_a_station_with_few_alike_is_told_of_by_them_alone(panel: Panel) -> None:
+    """The last station of the table is none of them; a place without a neighbour must not stand for it."""
+    column, field, few = WATCHED.index("temp_3pm"), INDEX["temp_3pm"], [SYDNEY, SYDNEY + 1]
+    values = panel.values.copy()
+    values[..., field] = np.nan
+    values[:, few, field] = panel.values[:, few, field]
+    values[:, -1, field] = -panel.values[:, SYDNEY, field]
+    lonely = Network.fit(Panel(panel.first, values))
+    usual = lonely.departures(Panel(panel.first, values))[:, SYDNEY, column]
+    values[:, -1, field] += 20
+    np.testing.assert_array_equal(lonely.departures(Panel(panel.first, values))[:, SYDNEY, column], usual)
+    assert np.isfinite(usual).any()
+
+
+def test_what_was_learnt_comes_with_the_departures_of_the_reference(panel: Panel) -> None:
+    network, departures = Network.fit_transform(panel[:600])
+    np.testing.assert_array_equal(departures, network.departures(panel[:600]))

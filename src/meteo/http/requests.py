@@ -26,8 +26,8 @@ def add_log_fields(request: Request, **more: str | float) -> None:
 
 def request_id(request: Request) -> str:
     """The id of this request, given or made."""
-    known: str = request.state.request_id
-    return known
+    given: str = request.state.request_id
+    return given
 
 
 async def read_body(request: Request, *kinds: str) -> bytes:

@@ -56,7 +56,7 @@ def _mlflow(mlflow: Mlflow) -> dict[str, str]:
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
         "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-        "MLFLOW_DISABLE_TELEMETRY": "true",  # its thread changes the environment that the job is reading
+        "MLFLOW_DISABLE_TELEMETRY": "true",  # its thread changes the environment under the job
     }
 
 

@@ -57,10 +57,10 @@ class ServiceTokens:
             content, signed = self._serializer.loads(token, return_timestamp=True)
             if not -_LEEWAY_SECONDS <= now - signed.timestamp() <= _MAX_AGE_SECONDS + _LEEWAY_SECONDS:
                 raise BadSignature("of another time")
-            shown = Caller(*content)
+            bearer = Caller(*content)
         except (BadSignature, TypeError, ValueError):
             raise NotAuthenticated("a valid service token is required") from None
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
-        self._known[authorization or ""] = (signed.timestamp() + _MAX_AGE_SECONDS + _LEEWAY_SECONDS, shown)
-        return shown
+        self._known[authorization or ""] = (signed.timestamp() + _MAX_AGE_SECONDS + _LEEWAY_SECONDS, bearer)
+        return bearer

@@ -1,5 +1,6 @@
 import errno
 import json
+import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -124,3 +125,15 @@ def test_no_job_tells_the_password_of_mlflow(
     printed = capfd.readouterr()
     assert "127.0.0.1" in printed.out + printed.err
     assert secret not in printed.out + printed.err
+
+
+def test_a_job_has_mlflow_report_its_use_to_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "false")
+    during: dict[str, str] = {}
+
+    def work() -> dict[str, Any]:
+        during.update(os.environ)
+        return {}
+
+    job.run("ask", Settings(home=tmp_path), work)
+    assert during["MLFLOW_DISABLE_TELEMETRY"] == "true"
